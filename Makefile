@@ -1,0 +1,43 @@
+# Everything sets itself up on a fresh Debian machine: `make demo` and `make test` need nothing else.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo test check bench lock clean
+
+demo: .venv/ready
+	$(BIN)/lmwatch demo $(DEMO_FLAGS)
+
+test: .venv/ready .venv/tools
+	$(MAKE) --no-print-directory lint
+	$(BIN)/pytest -n 2 --dist loadfile
+
+check: .venv/ready lint
+	$(BIN)/pytest -n 2 --dist loadfile -m "not integration"
+
+bench: .venv/ready
+	$(BIN)/python -m bench
+
+.PHONY: lint
+lint:
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+# The virtual environment, from the lock files alone.
+.venv/ready: requirements.lock requirements-model.lock pyproject.toml
+	tools/setup-python $(PYTHON)
+	@touch $@
+
+# Prometheus, promtool, node_exporter: unpacked beside the virtual environment where the machine has none.
+.venv/tools: tools/setup-debian
+	tools/setup-debian
+	@touch $@
+
+# Needs uv; writes hashes and no address of a package index.
+lock:
+	uv pip compile pyproject.toml --all-extras --group dev --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --no-header --no-annotate -o requirements.lock
+
+clean:
+	rm -rf .venv

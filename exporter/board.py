@@ -1,0 +1,147 @@
+"""The board: one immutable picture of the present, and the holder that swaps it.
+
+Everything that `/metrics`, the pages and the API show is read from here. Readers take the board once and see
+one consistent picture; writers build the next one and swap it in.
+"""
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Literal, TypeVar
+
+from exporter.lmstudio.wire import ServerHealth
+from exporter.reasoning.verdict import Verdict
+from exporter.series.frame import FloatArray
+from exporter.series.labels import Labels, Series
+
+Key = TypeVar("Key")
+Value = TypeVar("Value")
+
+WatchStateName = Literal["warming", "ok", "degraded", "stale", "failed"]
+WATCH_STATES: tuple[WatchStateName, ...] = ("warming", "ok", "degraded", "stale", "failed")
+
+
+@dataclass(frozen=True, slots=True)
+class SourceState:
+    """How the last collection from one target of a source went."""
+
+    source: str
+    target: str
+    up: bool
+    duration_seconds: float
+    samples: int
+    at: float
+    """Unix seconds."""
+    error: str = ""
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class ScoreTable:
+    """The scores of one target's series in one watch, column by column; NaN where there is no verdict."""
+
+    target: str
+    series: tuple[Series, ...]
+    """The same object from interval to interval while the target exposes the same series."""
+    anomaly: FloatArray
+    """[series]: screen and model combined."""
+    screen: FloatArray
+    llm: FloatArray
+    confidence: FloatArray
+    kind: tuple[str, ...]
+    """[series]: the kind of an active finding, else an empty string."""
+    value: FloatArray
+    """[series]: newest value in the frame's units; NaN where no band is asked for."""
+    expected_lower: FloatArray
+    expected_upper: FloatArray
+
+
+@dataclass(frozen=True, eq=False)
+class WatchPicture:
+    """What is known of one watch."""
+
+    name: str
+    state: WatchStateName
+    reason: str
+    """Why it is in this state, in words."""
+    at: float
+    """Unix seconds of the last screening."""
+    tables: tuple[ScoreTable, ...] = ()
+    verdicts: Mapping[Labels, Verdict] = field(default_factory=dict)
+    """The latest verdict of each group, as long as it is not stale."""
+    prompt_tokens: int | None = None
+    """What the last prompt of this watch took, by the server's own count where it gave one."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReloadState:
+    """How the last attempt to load the configuration went."""
+
+    successful: bool
+    last_success_at: float
+    """Unix seconds."""
+    error: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Board:
+    """The present, whole."""
+
+    started_at: float
+    reload: ReloadState
+    servers: Mapping[str, ServerHealth] = field(default_factory=dict)
+    sources: Mapping[tuple[str, str], SourceState] = field(default_factory=dict)
+    """By (source, target)."""
+    watches: Mapping[str, WatchPicture] = field(default_factory=dict)
+    rendered: Mapping[str, Mapping[str, bytes]] = field(default_factory=dict)
+    """By watch, by metric family: the sample lines in text format, rendered when the watch was published."""
+    ready: bool = False
+
+
+class BoardHolder:
+    """Holds the present board. Reading needs no lock; one writer at a time swaps."""
+
+    def __init__(self, board: Board) -> None:
+        self._board = board
+        self._lock = threading.Lock()
+
+    def current(self) -> Board:
+        """The present board."""
+        return self._board
+
+    def update(self, change: Callable[[Board], Board]) -> Board:
+        """Swap in what `change` makes of the present board. `change` must be quick and do no I/O."""
+        with self._lock:
+            self._board = change(self._board)
+            return self._board
+
+    def put_server(self, health: ServerHealth) -> None:
+        """Show what the newest poll of a server found."""
+        self.update(lambda board: replace(board, servers=_with(board.servers, health.server, health)))
+
+    def put_source(self, state: SourceState) -> None:
+        """Show how the newest collection from a target went."""
+        self.update(lambda board: replace(board, sources=_with(board.sources, (state.source, state.target), state)))
+
+    def drop_source(self, source: str, target: str) -> None:
+        """Forget a target that left the configuration or its discovery."""
+        self.update(lambda board: replace(board, sources=_without(board.sources, (source, target))))
+
+    def put_watch(self, picture: WatchPicture, rendered: Mapping[str, bytes]) -> None:
+        """Show a watch's newest scores and verdicts."""
+        self.update(
+            lambda board: replace(
+                board,
+                watches=_with(board.watches, picture.name, picture),
+                rendered=_with(board.rendered, picture.name, rendered),
+            ),
+        )
+
+
+def _with(mapping: Mapping[Key, Value], key: Key, value: Value) -> Mapping[Key, Value]:
+    return MappingProxyType({**mapping, key: value})
+
+
+def _without(mapping: Mapping[Key, Value], key: Key) -> Mapping[Key, Value]:
+    return MappingProxyType({k: v for k, v in mapping.items() if k != key})

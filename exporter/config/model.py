@@ -1,0 +1,289 @@
+"""The whole of `lmwatch.yml` as typed, frozen values.
+
+Every key of the file is an attribute here and nothing else is accepted. Reading the file, and saying where in it a
+mistake stands, is `load.py`'s job.
+"""
+
+from collections import Counter
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from exporter.config.base import Duration, FilePath, LabelName, Name, Secret, Section, Size, Url
+from exporter.config.http import HttpClient
+
+Positive = Annotated[float, Field(gt=0)]
+
+
+class Probe(Section):
+    """A tiny chat that measures a loaded, idle model."""
+
+    interval: Duration = 300.0
+    """Seconds between probes; 0 turns them off."""
+    max_tokens: Annotated[int, Field(ge=1, le=1024)] = 16
+    keep_loaded: bool = False
+    """Whether a probe may extend the time that a model stays loaded."""
+
+
+def _auto_on_off(value: Any) -> Any:
+    # YAML 1.2 readers keep on/off as text, YAML 1.1 habits write true/false: both mean the same here.
+    return {True: "on", False: "off"}.get(value, value) if isinstance(value, bool) else value
+
+
+AutoOnOff = Annotated[Literal["auto", "on", "off"], BeforeValidator(_auto_on_off)]
+
+
+class Server(HttpClient):
+    """An LM Studio server, or any OpenAI-compatible one."""
+
+    name: Name
+    url: Url
+    api_token_file: FilePath | None = None
+    api_token: Secret | None = None
+    model: str = "auto"
+    """A model key, or auto: an LLM that is loaded already."""
+    load: bool = False
+    """Whether a watch may make the server load the model."""
+    poll_interval: Annotated[Duration, Field(ge=1)] = 10.0
+    deadline: Annotated[Duration, Field(gt=0)] = 120.0
+    """Seconds for one reasoning call, everything included."""
+    max_parallel: Annotated[int, Field(ge=1, le=64)] = 1
+    queue_limit: Annotated[int, Field(ge=1, le=10_000)] = 32
+    """Analyses that may wait for this server; further ones are skipped and counted."""
+    probe: Probe = Probe()
+    rpc: AutoOnOff = "auto"
+    log_stream: AutoOnOff = "auto"
+
+    @model_validator(mode="after")
+    def _one_token(self) -> Self:
+        given = (self.api_token, self.api_token_file, self.basic_auth, self.authorization)
+        if sum(part is not None for part in given) > 1:
+            raise ValueError("api_token_file, api_token, basic_auth and authorization exclude each other")
+        return self
+
+
+class FileDiscovery(Section):
+    """Targets read from JSON or YAML files, as Prometheus' file_sd_configs."""
+
+    files: Annotated[list[FilePath], Field(min_length=1)]
+    refresh_interval: Annotated[Duration, Field(ge=1)] = 300.0
+
+
+class HttpDiscovery(HttpClient):
+    """Targets fetched from a URL, as Prometheus' http_sd_configs."""
+
+    url: Url
+    refresh_interval: Annotated[Duration, Field(ge=1)] = 60.0
+
+
+class Scrape(HttpClient):
+    """Targets that expose metrics for Prometheus."""
+
+    targets: list[str] = Field(default_factory=list)
+    file_sd: list[FileDiscovery] = Field(default_factory=list)
+    http_sd: list[HttpDiscovery] = Field(default_factory=list)
+    scheme: Literal["http", "https"] = "http"
+    path: Annotated[str, Field(pattern="^/")] = "/metrics"
+    params: dict[str, list[str]] = Field(default_factory=dict)
+    interval: Annotated[Duration, Field(ge=1)] = 15.0
+    timeout: Annotated[Duration, Field(gt=0)] = 10.0
+    labels: dict[LabelName, str] = Field(default_factory=dict)
+    honor_labels: bool = False
+    sample_limit: Annotated[int, Field(ge=0)] = 50_000
+    """Samples a scrape may bring; more fail the scrape. 0 is no limit."""
+    body_size_limit: Size = 64 * 1024**2
+    label_limit: Annotated[int, Field(ge=0)] = 64
+    label_value_length_limit: Annotated[int, Field(ge=0)] = 4096
+
+    @model_validator(mode="after")
+    def _has_targets(self) -> Self:
+        if not (self.targets or self.file_sd or self.http_sd):
+            raise ValueError("name at least one of targets, file_sd and http_sd")
+        if self.timeout > self.interval:
+            raise ValueError("timeout must not be longer than interval")
+        return self
+
+
+class PrometheusApi(HttpClient):
+    """A server with Prometheus' HTTP API: Prometheus, Thanos, Mimir, VictoriaMetrics."""
+
+    url: Url
+    timeout: Annotated[Duration, Field(gt=0)] = 30.0
+    step: Annotated[Duration, Field(ge=1)] = 15.0
+    max_points: Annotated[int, Field(ge=10, le=11_000)] = 11_000
+    """Points a series that one request may ask for; Prometheus itself refuses more than 11,000."""
+    sample_limit: Annotated[int, Field(ge=0)] = 50_000_000
+    body_size_limit: Size = 512 * 1024**2
+
+
+class Source(Section):
+    """Where target metrics come from: exactly one of `scrape` and `prometheus`."""
+
+    name: Name
+    scrape: Scrape | None = None
+    prometheus: PrometheusApi | None = None
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Self:
+        if (self.scrape is None) == (self.prometheus is None):
+            raise ValueError("a source needs exactly one of scrape and prometheus")
+        return self
+
+
+As = Literal["auto", "value", "rate", "delta", "mean", "p50", "p90", "p99"]
+
+
+class Selection(Section):
+    """Which series a watch takes, how it reads them, and what the user knows about them."""
+
+    series: str | None = None
+    """A PromQL selector without a range, for scrape sources."""
+    query: str | None = None
+    """Any PromQL, for prometheus sources."""
+    name: Annotated[str, Field(pattern=r"^[a-zA-Z_:][a-zA-Z0-9_:]*$")] | None = None
+    """The label `metric` for a query."""
+    as_: As = Field(default="auto", alias="as")
+    unit: str = ""
+    description: Annotated[str, Field(max_length=500)] = ""
+    direction: Literal["both", "above", "below"] = "both"
+    min_change: Annotated[str, Field(pattern=r"^\d+(\.\d+)?(e-?\d+)?\s*%?$")] | None = None
+    """The smallest change that matters: `5%` of the usual value, or `5` in the series' unit."""
+    valid_min: float | None = None
+    valid_max: float | None = None
+    """A value outside this range is anomalous whatever the history says."""
+    band: bool = False
+    """Expose value and expected band always, not only while suspicious."""
+
+    @model_validator(mode="after")
+    def _one_selector(self) -> Self:
+        if (self.series is None) == (self.query is None):
+            raise ValueError("an entry needs either series (a selector) or query (with a name)")
+        if (self.query is None) != (self.name is None):
+            raise ValueError("query and name belong together")
+        return self
+
+    @property
+    def min_change_relative(self) -> float:
+        """As a share of the usual value; 0 where none is set."""
+        return float(self.min_change.rstrip("% ")) / 100 if self.min_change and "%" in self.min_change else 0.0
+
+    @property
+    def min_change_absolute(self) -> float:
+        """In the unit of the series; 0 where none is set."""
+        return float(self.min_change) if self.min_change and "%" not in self.min_change else 0.0
+
+
+def _selection(value: Any) -> Any:
+    return {"series": value} if isinstance(value, str) else value
+
+
+class Reason(Section):
+    """When a group is put to the model."""
+
+    when: Literal["suspicious", "always", "never"] = "suspicious"
+    every: Duration = 1800.0
+    """A calm group is asked about this often; 0 = never."""
+    cooldown: Duration = 120.0
+    """The same group is not asked about more often than this."""
+    max_series: Annotated[int, Field(ge=1, le=200)] = 24
+    image: AutoOnOff = "auto"
+
+
+class Watch(Section):
+    """A named set of series judged together."""
+
+    name: Name
+    source: Name
+    select: Annotated[list[Annotated[Selection, BeforeValidator(_selection)]], Field(min_length=1)]
+    group_by: list[LabelName] = Field(default_factory=list)
+    window: Annotated[Duration, Field(ge=60)] = 3600.0
+    interval: Annotated[Duration, Field(ge=1)] = 60.0
+    reason: Reason = Reason()
+    threshold: Annotated[float, Field(gt=0, lt=1)] = 0.5
+    screen: Literal["local", "pushdown"] = "local"
+    context: Annotated[str, Field(max_length=4000)] = ""
+
+    @model_validator(mode="after")
+    def _window_holds_intervals(self) -> Self:
+        if self.window < 2 * self.interval:
+            raise ValueError("window must be at least twice as long as interval")
+        return self
+
+
+class Alertmanager(HttpClient):
+    """An Alertmanager to push alerts to."""
+
+    url: Url
+    timeout: Annotated[Duration, Field(gt=0)] = 10.0
+
+
+class Webhook(Section):
+    """Incoming Alertmanager notifications."""
+
+    enabled: bool = False
+    token_file: FilePath | None = None
+    forward_to: Url | None = None
+    deadline: Annotated[Duration, Field(gt=0)] = 20.0
+
+
+class Alerting(Section):
+    """The bridge to Alertmanager."""
+
+    alertmanagers: list[Alertmanager] = Field(default_factory=list)
+    for_: Duration = Field(default=120.0, alias="for")
+    resend_interval: Annotated[Duration, Field(ge=1)] = 60.0
+    labels: dict[LabelName, str] = Field(default_factory=dict)
+    webhook: Webhook = Webhook()
+
+
+class Journal(Section):
+    """Where verdicts are kept."""
+
+    path: FilePath = Path("lmwatch.db")
+    retention: Annotated[Duration, Field(ge=3600)] = 30 * 86400.0
+
+
+class Web(Section):
+    """How others reach lmwatch."""
+
+    external_url: Url | None = None
+
+
+def _default_servers() -> list[Server]:
+    return [Server(name="local", url="http://127.0.0.1:1234")]
+
+
+class Config(Section):
+    """`lmwatch.yml`."""
+
+    servers: list[Server] = Field(default_factory=_default_servers)
+    sources: list[Source] = Field(default_factory=list)
+    watches: list[Watch] = Field(default_factory=list)
+    alerting: Alerting = Alerting()
+    journal: Journal | None = None
+    """None: verdicts are kept in memory only."""
+    web: Web = Web()
+
+    @model_validator(mode="after")
+    def _names_fit(self) -> Self:
+        for section, names in (
+            ("servers", [server.name for server in self.servers]),
+            ("sources", [source.name for source in self.sources]),
+            ("watches", [watch.name for watch in self.watches]),
+        ):
+            twice = [name for name, count in Counter(names).items() if count > 1]
+            if twice:
+                raise ValueError(f"{section}: the name {twice[0]!r} is used twice")
+        return self
+
+    def source(self, name: str) -> Source:
+        """The source of this name.
+
+        Raises:
+            KeyError: there is none; a loaded configuration has all that its watches name.
+        """
+        for source in self.sources:
+            if source.name == name:
+                return source
+        raise KeyError(name)

@@ -1,0 +1,82 @@
+"""Jobs that repeat: APScheduler behind three methods.
+
+APScheduler's defaults suit short jobs: one pool for everything, and a run that is late by more than a second is
+thrown away. Here each kind of work has threads of its own, so that slow targets cannot delay screening or polls, and
+a late run happens late; what could not run in time is counted.
+"""
+
+import logging
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Literal, get_args
+
+from apscheduler.events import EVENT_JOB_ERROR, EVENT_JOB_MAX_INSTANCES, EVENT_JOB_MISSED, JobEvent
+from apscheduler.executors.pool import ThreadPoolExecutor
+from apscheduler.jobstores.base import JobLookupError
+from apscheduler.schedulers.background import BackgroundScheduler
+from apscheduler.triggers.interval import IntervalTrigger
+
+logger = logging.getLogger(__name__)
+
+Kind = Literal["collect", "screen", "poll", "housekeeping"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+
+_THREADS: dict[Kind, int] = {"collect": 128, "screen": 2, "poll": 16, "housekeeping": 2}
+"""At most; threads come into being when they are needed. Collecting and polling wait for others most of the time."""
+
+
+class Scheduler:
+    """Runs jobs at fixed intervals, each at most once at a time.
+
+    Args:
+        on_missed: told the kind of work whenever a run had to be left out because the one before was still going.
+    """
+
+    def __init__(self, on_missed: Callable[[Kind], None]) -> None:
+        self._on_missed = on_missed
+        self._scheduler = BackgroundScheduler(
+            executors={kind: ThreadPoolExecutor(_THREADS[kind]) for kind in KINDS},
+            job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1},
+            timezone=UTC,
+        )
+        self._scheduler.add_listener(self._note, EVENT_JOB_ERROR | EVENT_JOB_MISSED | EVENT_JOB_MAX_INSTANCES)
+
+    def start(self) -> None:
+        """Begin to run what was and will be added."""
+        self._scheduler.start()
+
+    def stop(self) -> None:
+        """Start no further run. Does not wait for runs under way: whoever owns their sockets closes those."""
+        if self._scheduler.running:
+            self._scheduler.shutdown(wait=False)
+
+    def every(self, seconds: float, job: Callable[[], None], *, name: str, kind: Kind, offset: float = 0.0) -> None:
+        """Run `job` every `seconds`, first after `offset` seconds. A job of the same name is replaced."""
+        self._scheduler.add_job(
+            job,
+            trigger=IntervalTrigger(
+                seconds=seconds,
+                start_date=datetime.now(UTC) + timedelta(seconds=offset),
+                timezone=UTC,
+            ),
+            id=name,
+            name=f"{kind} {name}",
+            executor=kind,
+            replace_existing=True,
+        )
+
+    def cancel(self, name: str) -> None:
+        """Run the job of this name no more; a name that is not scheduled is no error."""
+        try:
+            self._scheduler.remove_job(name)
+        except JobLookupError:
+            logger.debug("no job %s to cancel", name)
+
+    def _note(self, event: JobEvent) -> None:
+        job = self._scheduler.get_job(event.job_id)
+        kind: Kind = job.executor if job else "housekeeping"
+        if event.code == EVENT_JOB_ERROR:
+            logger.error("job %s failed: %r", event.job_id, event.exception)
+        else:
+            logger.warning("job %s is still running, this run is left out", event.job_id)
+            self._on_missed(kind)

@@ -1,0 +1,1 @@
+"""The statistical pass over whole targets: detectors, their combination, evidence in words. Pure, numpy only."""

@@ -1,0 +1,108 @@
+"""What screening says about a frame."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from exporter.series.frame import FloatArray, Frame, IntArray
+from exporter.series.labels import Labels, Series
+
+Kind = Literal["spike", "drop", "level_shift", "drift", "flatline", "missing", "oscillation", "seasonal_break"]
+KINDS: tuple[Kind, ...] = (
+    "spike",
+    "drop",
+    "level_shift",
+    "drift",
+    "flatline",
+    "missing",
+    "oscillation",
+    "seasonal_break",
+)
+"""The order is the code: arrays of kinds hold indices into it, -1 for none."""
+
+THRESHOLD = 0.5
+"""The boundary of every score: above it is anomalous."""
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """One computed fact about one series, in words."""
+
+    detector: str
+    text: str
+    """A plain sentence; every number in it is in `numbers`."""
+    numbers: tuple[float, ...]
+    score: float
+    """0..1, what this detector alone would say."""
+
+
+class Worded(Protocol):
+    """A detector's result that can say in words what it saw in one series."""
+
+    def describe(self, row: int) -> Evidence | None:
+        """The evidence for the series in this row; None where there is nothing to say."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class ScreenResult:
+    """Scores for each series of a frame. Words are made on demand, for the few series that need them."""
+
+    frame: Frame
+    score: FloatArray
+    """[series]: 0..1; NaN while a series has too little history (warming)."""
+    kind: npt.NDArray[np.int8]
+    """[series]: index into KINDS of what it looks like most; -1 where the score is below THRESHOLD or NaN."""
+    expected_lower: FloatArray
+    """[series]: the band that the newest value was expected in, in the frame's units; NaN while warming."""
+    expected_upper: FloatArray
+    detections: Sequence[Worded]
+
+    def evidence(self, row: int) -> tuple[Evidence, ...]:
+        """Everything the detectors have to say about one series, the strongest first."""
+        said = (detection.describe(row) for detection in self.detections)
+        return tuple(sorted((fact for fact in said if fact is not None), key=lambda fact: -fact.score))
+
+
+@dataclass(frozen=True, eq=False)
+class ScreenedSeries:
+    """One series with all that is known of it before a model is asked."""
+
+    series: Series
+    description: str
+    """The user's words about it, else the source's HELP."""
+    times: FloatArray
+    values: FloatArray
+    interval: float
+    score: float
+    kind: Kind | None
+    expected_lower: float
+    expected_upper: float
+    evidence: tuple[Evidence, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class ScreenedGroup:
+    """The part of a watch that one verdict covers, ranked by score, the highest first.
+
+    `series` holds only the ones worth showing; `total` counts all of the group.
+    """
+
+    watch: str
+    key: Labels
+    series: tuple[ScreenedSeries, ...]
+    total: int
+    suspicious: int
+    """How many of `total` score at or above the watch's threshold."""
+
+
+@dataclass(frozen=True, eq=False)
+class Grouping:
+    """Which rows of a frame belong to which group; worked out once for each set of series."""
+
+    keys: tuple[Labels, ...]
+    group: IntArray
+    """[series]: index into `keys`."""

@@ -1,0 +1,75 @@
+"""The scheduler: repetition, separation of kinds of work, counting of what did not run."""
+
+import queue
+import threading
+
+import pytest
+
+from exporter.scheduling import Scheduler
+
+
+@pytest.fixture
+def scheduler():
+    scheduler = Scheduler(on_missed=lambda kind: None)
+    scheduler.start()
+    yield scheduler
+    scheduler.stop()
+
+
+def test_a_job_repeats(scheduler):
+    runs = threading.Semaphore(0)
+    scheduler.every(0.02, runs.release, name="tick", kind="screen")
+    for _ in range(3):
+        assert runs.acquire(timeout=10)
+
+
+def test_a_slow_job_of_one_kind_does_not_delay_another_kind(scheduler):
+    release, quick = threading.Event(), threading.Semaphore(0)
+    for index in range(4):
+        scheduler.every(0.02, lambda: release.wait(10), name=f"slow{index}", kind="screen")
+    scheduler.every(0.02, quick.release, name="quick", kind="poll")
+    try:
+        for _ in range(3):
+            assert quick.acquire(timeout=10)
+    finally:
+        release.set()
+
+
+def test_a_run_that_finds_the_last_one_still_going_is_left_out_and_counted():
+    release, missed = threading.Event(), queue.Queue()
+    scheduler = Scheduler(missed.put)
+    scheduler.start()
+    try:
+        scheduler.every(0.02, lambda: release.wait(10), name="slow", kind="collect")
+        assert missed.get(timeout=10) == "collect"
+    finally:
+        release.set()
+        scheduler.stop()
+
+
+def test_a_job_that_raises_runs_again(scheduler):
+    runs = threading.Semaphore(0)
+
+    def job():
+        runs.release()
+        raise ValueError("once more")
+
+    scheduler.every(0.02, job, name="raises", kind="screen")
+    for _ in range(3):
+        assert runs.acquire(timeout=10)
+
+
+def test_a_cancelled_job_runs_no_more_and_cancelling_twice_is_no_error(scheduler):
+    runs = threading.Semaphore(0)
+    scheduler.every(0.02, runs.release, name="tick", kind="screen")
+    assert runs.acquire(timeout=10)
+    scheduler.cancel("tick")
+    scheduler.cancel("tick")
+    other = threading.Semaphore(0)
+    scheduler.every(0.02, other.release, name="other", kind="screen")
+    assert other.acquire(timeout=10)
+    while runs.acquire(blocking=False):
+        pass
+    for _ in range(5):
+        assert other.acquire(timeout=10)
+    assert not runs.acquire(blocking=False)
