@@ -2,12 +2,22 @@
 
 import re
 
-_UNITS = {"y": 365 * 86400.0, "w": 7 * 86400.0, "d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
-_PATTERN = re.compile("".join(rf"(?:(?P<{unit}>[0-9]+){unit})?" for unit in _UNITS))
+_MILLISECONDS = {
+    "y": 365 * 86_400_000,
+    "w": 7 * 86_400_000,
+    "d": 86_400_000,
+    "h": 3_600_000,
+    "m": 60_000,
+    "s": 1_000,
+    "ms": 1,
+}
+_PATTERN = re.compile("".join(rf"(?:(?P<{unit}>[0-9]{{1,18}}){unit})?" for unit in _MILLISECONDS))
+_LONGEST = (2**63 - 1) // 1_000_000
+"""Milliseconds in the longest duration that Prometheus can hold: 2^63 - 1 nanoseconds, about 292 years."""
 
 
 def parse_duration(text: str) -> float:
-    """Seconds in a Prometheus duration.
+    """Seconds in a Prometheus duration, exact to the millisecond.
 
     Source: the `<duration>` grammar of Prometheus' configuration documentation: units from large to small,
     each at most once, whole numbers; a bare `0` is allowed.
@@ -20,19 +30,25 @@ def parse_duration(text: str) -> float:
     match = _PATTERN.fullmatch(text)
     if not text or match is None:
         raise ValueError(f"{text!r} is no duration; write it like 30s, 5m or 1h30m")
-    return sum(int(count) * _UNITS[unit] for unit, count in match.groupdict().items() if count)
+    milliseconds = sum(int(count) * _MILLISECONDS[unit] for unit, count in match.groupdict().items() if count)
+    if milliseconds > _LONGEST:
+        raise ValueError(f"{text!r} is longer than the 292 years that a duration can be")
+    return milliseconds / 1000
 
 
 def format_duration(seconds: float) -> str:
-    """The shortest duration text that `parse_duration` reads back as the same number of milliseconds."""
+    """A duration text that `parse_duration` reads back as the same number of milliseconds.
+
+    Days are the largest unit: `7d`, not `1w`, because that is how retention times are written.
+    """
     left = round(seconds * 1000)
     if left == 0:
         return "0"
     text = ""
-    for unit, size in _UNITS.items():
+    for unit, size in _MILLISECONDS.items():
         if unit in ("y", "w"):
             continue
-        count, left = divmod(left, round(size * 1000))
+        count, left = divmod(left, size)
         if count:
             text += f"{count}{unit}"
     return text

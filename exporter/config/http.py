@@ -1,10 +1,17 @@
 """How to reach another HTTP server: the vocabulary of Prometheus' `http_config`, so that blocks can be pasted."""
 
-from typing import Literal, Self
+import re
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, PlainSerializer, ValidationInfo, model_validator
 
-from exporter.config.base import FilePath, Secret, Section, Url
+from exporter.config.base import InputFile, ProxyUrl, Secret, Section, Surroundings
+from exporter.config.secrets import expand, looks_like_credential, names_variable, redact_values
+
+TlsVersion = Literal["TLS10", "TLS11", "TLS12", "TLS13"]
+
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+"""RFC 9110, section 5.1: a field name is a token."""
 
 
 class BasicAuth(Section):
@@ -12,7 +19,7 @@ class BasicAuth(Section):
 
     username: str
     password: Secret | None = None
-    password_file: FilePath | None = None
+    password_file: InputFile | None = None
 
     @model_validator(mode="after")
     def _one_password(self) -> Self:
@@ -26,24 +33,24 @@ class Authorization(Section):
 
     type: str = "Bearer"
     credentials: Secret | None = None
-    credentials_file: FilePath | None = None
+    credentials_file: InputFile | None = None
 
     @model_validator(mode="after")
     def _one_credential(self) -> Self:
         if (self.credentials is None) == (self.credentials_file is None):
-            raise ValueError("authorization needs either credentials_file or credentials")
+            raise ValueError("give exactly one of credentials_file and credentials")
         return self
 
 
 class TlsConfig(Section):
     """TLS towards the other server."""
 
-    ca_file: FilePath | None = None
-    cert_file: FilePath | None = None
-    key_file: FilePath | None = None
+    ca_file: InputFile | None = None
+    cert_file: InputFile | None = None
+    key_file: InputFile | None = None
     server_name: str | None = None
     insecure_skip_verify: bool = False
-    min_version: Literal["TLS10", "TLS11", "TLS12", "TLS13"] | None = None
+    min_version: TlsVersion | None = None
 
     @model_validator(mode="after")
     def _cert_with_key(self) -> Self:
@@ -52,16 +59,44 @@ class TlsConfig(Section):
         return self
 
 
+def _headers(headers: dict[str, str], info: ValidationInfo) -> dict[str, str]:
+    return {name: _header(name, value, info.context) for name, value in headers.items()}
+
+
+def _header(name: str, value: str, context: Any) -> str:
+    if not _HEADER_NAME.fullmatch(name):
+        raise ValueError(f"{name!r} is no name of an HTTP header")
+    if isinstance(context, Surroundings):
+        if looks_like_credential(name) and not names_variable(value):
+            raise ValueError(
+                f"the value of {name} is a secret and must not stand in the file: "
+                "write ${NAME_OF_AN_ENVIRONMENT_VARIABLE}",
+            )
+        try:
+            value = expand(value, context.environ)
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}") from None
+    if not value.isprintable():
+        raise ValueError(f"the value of {name} holds more than one line, or control characters")
+    return value
+
+
+Headers = Annotated[
+    dict[str, str], AfterValidator(_headers), PlainSerializer(redact_values, return_type=dict[str, str])
+]
+"""HTTP headers; `${NAME}` in a value is taken from the environment, and for a credential it has to be."""
+
+
 class HttpClient(Section):
     """Authentication, TLS, proxy and headers of outgoing requests."""
 
     basic_auth: BasicAuth | None = None
     authorization: Authorization | None = None
     tls_config: TlsConfig = TlsConfig()
-    proxy_url: Url | None = None
+    proxy_url: ProxyUrl | None = None
     proxy_from_environment: bool = False
     follow_redirects: bool = True
-    http_headers: dict[str, str] = Field(default_factory=dict)
+    http_headers: Headers = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _one_authentication(self) -> Self:

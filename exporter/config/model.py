@@ -4,16 +4,31 @@ Every key of the file is an attribute here and nothing else is accepted. Reading
 mistake stands, is `load.py`'s job.
 """
 
-from collections import Counter
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, PlainSerializer, model_validator
 
-from exporter.config.base import Duration, FilePath, LabelName, Name, Secret, Section, Size, Url
+from exporter.config.base import (
+    Duration,
+    FilePath,
+    InputFile,
+    LabelName,
+    ListenAddress,
+    Name,
+    PageUrl,
+    Secret,
+    SecretUrl,
+    Section,
+    Size,
+    Target,
+    Url,
+    at_least,
+    longer_than_nothing,
+    matching,
+)
 from exporter.config.http import HttpClient
-
-Positive = Annotated[float, Field(gt=0)]
+from exporter.config.secrets import redact_lists
 
 
 class Probe(Section):
@@ -39,14 +54,14 @@ class Server(HttpClient):
 
     name: Name
     url: Url
-    api_token_file: FilePath | None = None
+    api_token_file: InputFile | None = None
     api_token: Secret | None = None
-    model: str = "auto"
+    model: Annotated[str, Field(min_length=1)] = "auto"
     """A model key, or auto: an LLM that is loaded already."""
     load: bool = False
     """Whether a watch may make the server load the model."""
-    poll_interval: Annotated[Duration, Field(ge=1)] = 10.0
-    deadline: Annotated[Duration, Field(gt=0)] = 120.0
+    poll_interval: Annotated[Duration, at_least("1s")] = 10.0
+    deadline: Annotated[Duration, longer_than_nothing] = 120.0
     """Seconds for one reasoning call, everything included."""
     max_parallel: Annotated[int, Field(ge=1, le=64)] = 1
     queue_limit: Annotated[int, Field(ge=1, le=10_000)] = 32
@@ -67,27 +82,36 @@ class FileDiscovery(Section):
     """Targets read from JSON or YAML files, as Prometheus' file_sd_configs."""
 
     files: Annotated[list[FilePath], Field(min_length=1)]
-    refresh_interval: Annotated[Duration, Field(ge=1)] = 300.0
+    refresh_interval: Annotated[Duration, at_least("1s")] = 300.0
 
 
 class HttpDiscovery(HttpClient):
     """Targets fetched from a URL, as Prometheus' http_sd_configs."""
 
-    url: Url
-    refresh_interval: Annotated[Duration, Field(ge=1)] = 60.0
+    url: PageUrl
+    refresh_interval: Annotated[Duration, at_least("1s")] = 60.0
+
+
+Params = Annotated[dict[str, list[str]], PlainSerializer(redact_lists, return_type=dict[str, list[str]])]
+"""Parameters of a URL."""
+
+
+def _default_timeout(section: dict[str, Any]) -> float:
+    """10 s, or the interval where that is shorter, as in Prometheus."""
+    return min(10.0, float(section.get("interval", 10.0)))
 
 
 class Scrape(HttpClient):
     """Targets that expose metrics for Prometheus."""
 
-    targets: list[str] = Field(default_factory=list)
+    targets: list[Target] = Field(default_factory=list)
     file_sd: list[FileDiscovery] = Field(default_factory=list)
     http_sd: list[HttpDiscovery] = Field(default_factory=list)
     scheme: Literal["http", "https"] = "http"
-    path: Annotated[str, Field(pattern="^/")] = "/metrics"
-    params: dict[str, list[str]] = Field(default_factory=dict)
-    interval: Annotated[Duration, Field(ge=1)] = 15.0
-    timeout: Annotated[Duration, Field(gt=0)] = 10.0
+    path: Annotated[str, matching(r"/\S*", "begin with / and hold no spaces")] = "/metrics"
+    params: Params = Field(default_factory=dict)
+    interval: Annotated[Duration, at_least("1s")] = 15.0
+    timeout: Annotated[Duration, longer_than_nothing] = Field(default_factory=_default_timeout)
     labels: dict[LabelName, str] = Field(default_factory=dict)
     honor_labels: bool = False
     sample_limit: Annotated[int, Field(ge=0)] = 50_000
@@ -109,8 +133,8 @@ class PrometheusApi(HttpClient):
     """A server with Prometheus' HTTP API: Prometheus, Thanos, Mimir, VictoriaMetrics."""
 
     url: Url
-    timeout: Annotated[Duration, Field(gt=0)] = 30.0
-    step: Annotated[Duration, Field(ge=1)] = 15.0
+    timeout: Annotated[Duration, longer_than_nothing] = 30.0
+    step: Annotated[Duration, at_least("1s")] = 15.0
     max_points: Annotated[int, Field(ge=10, le=11_000)] = 11_000
     """Points a series that one request may ask for; Prometheus itself refuses more than 11,000."""
     sample_limit: Annotated[int, Field(ge=0)] = 50_000_000
@@ -127,11 +151,23 @@ class Source(Section):
     @model_validator(mode="after")
     def _one_kind(self) -> Self:
         if (self.scrape is None) == (self.prometheus is None):
-            raise ValueError("a source needs exactly one of scrape and prometheus")
+            raise ValueError("give exactly one of scrape and prometheus")
         return self
 
 
 As = Literal["auto", "value", "rate", "delta", "mean", "p50", "p90", "p99"]
+MetricName = Annotated[str, matching(r"[a-zA-Z_:][a-zA-Z0-9_:]*", "be a metric name: letters, digits, '_' and ':'")]
+
+
+def _number_as_text(value: Any) -> Any:
+    return repr(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
+MinChange = Annotated[
+    str,
+    BeforeValidator(_number_as_text),
+    matching(r"[0-9]+(\.[0-9]+)?(e[-+]?[0-9]+)?\s*%?", "be a number, like 5, or a share of the usual value, like 5%"),
+]
 
 
 class Selection(Section):
@@ -141,13 +177,13 @@ class Selection(Section):
     """A PromQL selector without a range, for scrape sources."""
     query: str | None = None
     """Any PromQL, for prometheus sources."""
-    name: Annotated[str, Field(pattern=r"^[a-zA-Z_:][a-zA-Z0-9_:]*$")] | None = None
+    name: MetricName | None = None
     """The label `metric` for a query."""
     as_: As = Field(default="auto", alias="as")
     unit: str = ""
     description: Annotated[str, Field(max_length=500)] = ""
     direction: Literal["both", "above", "below"] = "both"
-    min_change: Annotated[str, Field(pattern=r"^\d+(\.\d+)?(e-?\d+)?\s*%?$")] | None = None
+    min_change: MinChange | None = None
     """The smallest change that matters: `5%` of the usual value, or `5` in the series' unit."""
     valid_min: float | None = None
     valid_max: float | None = None
@@ -158,9 +194,11 @@ class Selection(Section):
     @model_validator(mode="after")
     def _one_selector(self) -> Self:
         if (self.series is None) == (self.query is None):
-            raise ValueError("an entry needs either series (a selector) or query (with a name)")
+            raise ValueError("give either series (a selector), or query (any PromQL) and name")
         if (self.query is None) != (self.name is None):
             raise ValueError("query and name belong together")
+        if self.valid_min is not None and self.valid_max is not None and self.valid_min >= self.valid_max:
+            raise ValueError("valid_min must be less than valid_max")
         return self
 
     @property
@@ -197,11 +235,14 @@ class Watch(Section):
     source: Name
     select: Annotated[list[Annotated[Selection, BeforeValidator(_selection)]], Field(min_length=1)]
     group_by: list[LabelName] = Field(default_factory=list)
-    window: Annotated[Duration, Field(ge=60)] = 3600.0
-    interval: Annotated[Duration, Field(ge=1)] = 60.0
+    window: Annotated[Duration, at_least("1m")] = 3600.0
+    interval: Annotated[Duration, at_least("1s")] = 60.0
     reason: Reason = Reason()
     threshold: Annotated[float, Field(gt=0, lt=1)] = 0.5
+    sensitivity: Annotated[Duration, at_least("1h")] | None = None
+    """How long, on average, a series may go between two false alarms; None leaves the screen as it was measured."""
     screen: Literal["local", "pushdown"] = "local"
+    """Where baselines are computed: here, or by the recording rules of the source's ruler."""
     context: Annotated[str, Field(max_length=4000)] = ""
 
     @model_validator(mode="after")
@@ -215,16 +256,16 @@ class Alertmanager(HttpClient):
     """An Alertmanager to push alerts to."""
 
     url: Url
-    timeout: Annotated[Duration, Field(gt=0)] = 10.0
+    timeout: Annotated[Duration, longer_than_nothing] = 10.0
 
 
 class Webhook(Section):
     """Incoming Alertmanager notifications."""
 
     enabled: bool = False
-    token_file: FilePath | None = None
-    forward_to: Url | None = None
-    deadline: Annotated[Duration, Field(gt=0)] = 20.0
+    token_file: InputFile | None = None
+    forward_to: SecretUrl | None = None
+    deadline: Annotated[Duration, longer_than_nothing] = 20.0
 
 
 class Alerting(Section):
@@ -232,7 +273,7 @@ class Alerting(Section):
 
     alertmanagers: list[Alertmanager] = Field(default_factory=list)
     for_: Duration = Field(default=120.0, alias="for")
-    resend_interval: Annotated[Duration, Field(ge=1)] = 60.0
+    resend_interval: Annotated[Duration, at_least("1s")] = 60.0
     labels: dict[LabelName, str] = Field(default_factory=dict)
     webhook: Webhook = Webhook()
 
@@ -240,14 +281,35 @@ class Alerting(Section):
 class Journal(Section):
     """Where verdicts are kept."""
 
-    path: FilePath = Path("lmwatch.db")
-    retention: Annotated[Duration, Field(ge=3600)] = 30 * 86400.0
+    path: FilePath = Field(default=Path("lmwatch.db"), validate_default=True)
+    retention: Annotated[Duration, at_least("1h")] = 30 * 86400.0
 
 
 class Web(Section):
     """How others reach lmwatch."""
 
     external_url: Url | None = None
+
+
+class Proxy(Section):
+    """An address in front of a server: what passes through it is measured and handed on unchanged."""
+
+    listen: ListenAddress
+    server: Name
+
+
+class Grafana(HttpClient):
+    """Where verdicts are written as annotations."""
+
+    url: Url
+    token_file: InputFile | None = None
+    tags: list[str] = Field(default_factory=lambda: ["lmwatch"])
+
+    @model_validator(mode="after")
+    def _one_token(self) -> Self:
+        if sum(part is not None for part in (self.token_file, self.basic_auth, self.authorization)) > 1:
+            raise ValueError("token_file, basic_auth and authorization exclude each other")
+        return self
 
 
 def _default_servers() -> list[Server]:
@@ -264,18 +326,8 @@ class Config(Section):
     journal: Journal | None = None
     """None: verdicts are kept in memory only."""
     web: Web = Web()
-
-    @model_validator(mode="after")
-    def _names_fit(self) -> Self:
-        for section, names in (
-            ("servers", [server.name for server in self.servers]),
-            ("sources", [source.name for source in self.sources]),
-            ("watches", [watch.name for watch in self.watches]),
-        ):
-            twice = [name for name, count in Counter(names).items() if count > 1]
-            if twice:
-                raise ValueError(f"{section}: the name {twice[0]!r} is used twice")
-        return self
+    proxy: Proxy | None = None
+    grafana: Grafana | None = None
 
     def source(self, name: str) -> Source:
         """The source of this name.
