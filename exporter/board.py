@@ -14,27 +14,13 @@ from exporter.lmstudio.wire import ServerHealth
 from exporter.reasoning.verdict import Verdict
 from exporter.series.frame import FloatArray
 from exporter.series.labels import Labels, Series
+from exporter.sources.collected import Collected
 
 Key = TypeVar("Key")
 Value = TypeVar("Value")
 
 WatchStateName = Literal["warming", "ok", "degraded", "stale", "failed"]
 WATCH_STATES: tuple[WatchStateName, ...] = ("warming", "ok", "degraded", "stale", "failed")
-
-
-@dataclass(frozen=True, slots=True)
-class SourceState:
-    """How the last collection from one target of a source went."""
-
-    source: str
-    target: str
-    up: bool
-    duration_seconds: float
-    samples: int
-    at: float
-    """Unix seconds."""
-    error: str = ""
-    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,7 +77,7 @@ class Board:
     started_at: float
     reload: ReloadState
     servers: Mapping[str, ServerHealth] = field(default_factory=dict)
-    sources: Mapping[tuple[str, str], SourceState] = field(default_factory=dict)
+    sources: Mapping[tuple[str, str], Collected] = field(default_factory=dict)
     """By (source, target)."""
     watches: Mapping[str, WatchPicture] = field(default_factory=dict)
     rendered: Mapping[str, Mapping[str, bytes]] = field(default_factory=dict)
@@ -120,7 +106,7 @@ class BoardHolder:
         """Show what the newest poll of a server found."""
         self.update(lambda board: replace(board, servers=_with(board.servers, health.server, health)))
 
-    def put_source(self, state: SourceState) -> None:
+    def put_source(self, state: Collected) -> None:
         """Show how the newest collection from a target went."""
         self.update(lambda board: replace(board, sources=_with(board.sources, (state.source, state.target), state)))
 

@@ -1,0 +1,38 @@
+"""How the labels of a series or a group stand beside our own on what we expose."""
+
+from exporter.series.labels import Labels
+
+OURS = frozenset({"watch", "metric", "kind"})
+"""Label names that a verdict's metrics use themselves."""
+
+
+def beside_ours(own: Labels) -> Labels:
+    """The labels of a series with `exported_` in front of every name that we use ourselves.
+
+    As Prometheus does with conflicting labels, the prefix is repeated until the name is free. Characters that
+    the classic formats do not allow in label names become underscores; names that are fine already stay
+    what they are and win over renamed ones.
+    """
+    if all(name not in OURS and _is_legal(name) for name, _ in own):
+        return own
+    taken = {name for name, _ in own if _is_legal(name)} | OURS
+    exposed = []
+    for name, value in own:
+        free = name
+        if name in OURS or not _is_legal(name):
+            free = _legal(name)
+            while free in taken:
+                free = f"exported_{free}"
+            taken.add(free)
+        exposed.append((free, value))
+    return tuple(exposed)
+
+
+def _is_legal(name: str) -> bool:
+    # The classic label names, [a-zA-Z_][a-zA-Z0-9_]*, are exactly Python's ASCII identifiers.
+    return name.isascii() and name.isidentifier()
+
+
+def _legal(name: str) -> str:
+    plain = "".join(character if character.isascii() and character.isalnum() else "_" for character in name)
+    return plain if _is_legal(plain) else f"_{plain}"

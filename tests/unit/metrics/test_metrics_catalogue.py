@@ -1,0 +1,78 @@
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from exporter.metrics.catalogue import CATALOGUE, row
+from exporter.metrics.row import Row, markdown
+
+ROOT = Path(__file__).resolve().parents[3]
+HISTOGRAMS = [entry for entry in CATALOGUE if entry.type == "histogram"]
+SCORES = [entry for entry in CATALOGUE if entry.name.endswith("anomaly_score")]
+
+
+def test_every_name_is_there_once():
+    names = [entry.name for entry in CATALOGUE]
+    assert len(names) == len(set(names))
+    assert row("lmwatch_anomaly_score").type == "gauge"
+    with pytest.raises(KeyError):
+        row("lmwatch_nothing")
+
+
+@pytest.mark.parametrize("entry", CATALOGUE, ids=lambda entry: entry.name)
+def test_a_row_follows_the_naming_conventions(entry: Row):
+    assert re.fullmatch(r"(lmstudio|lmwatch|process|python)_[a-z0-9_]+", entry.name)
+    assert all(re.fullmatch(r"[a-z_]+", label) for label in entry.labels)
+    assert len(entry.labels) == len(set(entry.labels))
+    assert (entry.type == "counter") == entry.name.endswith("_total")
+    assert entry.type != "info" or entry.name.endswith("_info")
+    assert entry.help.endswith(".")
+    assert "\n" not in entry.help
+
+
+@pytest.mark.parametrize("entry", CATALOGUE, ids=lambda entry: entry.name)
+def test_a_row_with_a_unit_carries_it_in_its_name(entry: Row):
+    assert not entry.unit or entry.family.endswith(f"_{entry.unit}")
+
+
+@pytest.mark.parametrize("entry", SCORES, ids=lambda entry: entry.name)
+def test_a_scores_help_tells_boundary_and_absence(entry: Row):
+    assert "0.5 is the boundary" in entry.help
+    assert "absent is not 0" in entry.help
+
+
+def test_there_are_scores_and_histograms():
+    assert len(SCORES) == 4
+    assert len(HISTOGRAMS) == 5
+
+
+@pytest.mark.parametrize("entry", HISTOGRAMS, ids=lambda entry: entry.name)
+def test_buckets_rise_and_reach_slow_local_models(entry: Row):
+    assert list(entry.buckets) == sorted(set(entry.buckets))
+    assert entry.buckets[-1] == 640.0
+
+
+def test_the_reference_page_is_current():
+    """docs/metrics.md is what `python -m exporter.metrics.catalogue` prints."""
+    assert (ROOT / "docs" / "metrics.md").read_text("utf-8") == markdown(CATALOGUE)
+
+
+def test_the_module_prints_the_reference_page():
+    command = [sys.executable, "-m", "exporter.metrics.catalogue"]
+    printed = subprocess.run(command, cwd=ROOT, capture_output=True, check=True)
+    assert printed.stdout.decode() == markdown(CATALOGUE)
+
+
+def test_the_reference_page_keeps_planned_names_apart():
+    page = markdown((Row("lmwatch_now", "gauge", "Now | here."), Row("lmwatch_later", "gauge", "Later.", planned=True)))
+    exposed, planned = page.split("## Names that are decided but not exposed yet")
+    assert r"| `lmwatch_now` | gauge | – | – | Now \| here. |" in exposed
+    assert "lmwatch_later" not in exposed
+    assert "lmwatch_later" in planned
+
+
+def test_a_unit_is_metadata_only_where_openmetrics_allows_it():
+    assert row("lmstudio_prompt_tokens_total").metadata_unit == "tokens"
+    assert Row("lmwatch_thing", "gauge", "x.", unit="bytes").metadata_unit == ""

@@ -1,0 +1,150 @@
+import logging
+from collections.abc import Iterable
+
+import pytest
+from metrics_fakes import make_board, make_servers
+from prometheus_client import CollectorRegistry, generate_latest
+
+from exporter.board import Board, ReloadState
+from exporter.errors import BadDataError
+from exporter.lmstudio.wire import Model, ServerHealth
+from exporter.metrics.catalogue import row
+from exporter.metrics.collectors import BoardCollector, Part, default_parts
+from exporter.metrics.families import Family
+from exporter.metrics.instruments import Instruments
+
+
+def exposed(board: Board, parts: Iterable[Part] | None = None) -> dict[str, float]:
+    """Every sample line of the text format: name with labels → value."""
+    registry = CollectorRegistry()
+    registry.register(BoardCollector(lambda: board, parts))
+    lines = [line for line in generate_latest(registry).decode().splitlines() if not line.startswith("#")]
+    return {line.rsplit(" ", 1)[0]: float(line.rsplit(" ", 1)[1]) for line in lines}
+
+
+def test_a_dead_server_shows_up_0_and_no_models():
+    samples = exposed(make_board())
+    assert samples['lmstudio_up{server="attic"}'] == 0
+    assert [name for name in samples if "attic" in name] == ['lmstudio_up{server="attic"}']
+
+
+def test_a_live_server_shows_what_it_tells():
+    samples = exposed(make_board())
+    assert samples['lmstudio_up{server="desk"}'] == 1
+    assert samples['lmstudio_server_info{api="v1",server="desk",url="http://127.0.0.1:1234",version="0.4.24"}'] == 1
+    assert samples['lmstudio_model_loaded{model="qwen",server="desk"}'] == 1
+    assert samples['lmstudio_model_loaded{model="gemma",server="desk"}'] == 0
+    assert samples['lmstudio_model_context_length_tokens{model="qwen",server="desk"}'] == 16384
+    assert samples['lmstudio_model_status{model="qwen",server="desk",status="idle"}'] == 1
+    assert samples['lmstudio_model_status{model="qwen",server="desk",status="generating"}'] == 0
+
+
+def test_what_a_server_does_not_tell_is_no_series():
+    health = ServerHealth("plain", "http://x", True, "openai", "", (Model("m", "m", "unknown", None),), 0.1, 1.0)
+    samples = exposed(make_board(servers={"plain": health}))
+    assert sorted(name for name in samples if 'model="m"' in name) == [
+        'lmstudio_model_info{architecture="",format="",key="m",kind="unknown",model="m",publisher="",quantization="",server="plain"}',
+    ]
+
+
+def test_a_model_listed_twice_is_one_series_with_what_comes_first():
+    twice = (Model("m", "m", "llm", True, context_length=4096), Model("m", "m", "llm", False))
+    samples = exposed(make_board(servers={"s": ServerHealth("s", "http://x", True, "v1", "", twice, 0.1, 1.0)}))
+    assert samples['lmstudio_model_loaded{model="m",server="s"}'] == 1
+
+
+def test_group_labels_that_collide_with_ours_get_a_prefix():
+    samples = exposed(make_board())
+    assert samples['lmwatch_group_anomaly_score{exported_watch="x",instance="db1:9100",watch="nodes"}'] == 0.875
+    assert samples['lmwatch_verdict_timestamp_seconds{exported_watch="x",instance="db1:9100",watch="nodes"}'] == 995
+
+
+def test_a_verdict_without_a_readable_answer_has_a_time_but_no_score():
+    samples = exposed(make_board())
+    assert samples['lmwatch_verdict_timestamp_seconds{instance="db2:9100",watch="nodes"}'] == 990
+    assert 'lmwatch_group_anomaly_score{instance="db2:9100",watch="nodes"}' not in samples
+
+
+def test_a_watch_shows_its_present_state_and_the_others_at_0():
+    samples = exposed(make_board())
+    states = {name: value for name, value in samples.items() if 'watch="shop"' in name}
+    assert states == {
+        'lmwatch_watch_state{state="warming",watch="shop"}': 1,
+        'lmwatch_watch_state{state="ok",watch="shop"}': 0,
+        'lmwatch_watch_state{state="degraded",watch="shop"}': 0,
+        'lmwatch_watch_state{state="stale",watch="shop"}': 0,
+        'lmwatch_watch_state{state="failed",watch="shop"}': 0,
+    }
+
+
+@pytest.mark.parametrize("successful", [True, False])
+def test_the_last_reload_shows(successful: bool):
+    samples = exposed(make_board(reload=ReloadState(successful, 4711.0, "" if successful else "line 3")))
+    assert samples["lmwatch_config_last_reload_successful"] == successful
+    assert samples["lmwatch_config_last_reload_success_timestamp_seconds"] == 4711
+
+
+def test_the_process_shows_itself():
+    samples = exposed(make_board())
+    assert samples["process_resident_memory_bytes"] > 1e6
+    assert any(name.startswith("python_info{") for name in samples)
+    assert any(name.startswith("python_gc_collections_total{") for name in samples)
+    assert any(name.startswith("lmwatch_build_info{python_version=") for name in samples)
+
+
+def test_a_raising_part_costs_the_others_nothing_and_is_counted(caplog: pytest.LogCaptureFixture):
+    def broken(_board: Board):
+        yield Family("lmstudio_up").metric
+        raise BadDataError("no such thing")
+
+    reload = next(part for part in default_parts() if part.name == "reload")
+    registry = CollectorRegistry()
+    registry.register(BoardCollector(make_board, [Part("broken", ("lmstudio_up",), broken), reload]))
+    with caplog.at_level(logging.ERROR):
+        generate_latest(registry)
+        text = generate_latest(registry).decode()
+    assert 'lmwatch_collector_success{collector="broken"} 0.0' in text
+    assert 'lmwatch_collector_success{collector="reload"} 1.0' in text
+    assert 'lmwatch_collector_failures_total{collector="broken"} 2.0' in text
+    assert 'lmwatch_collector_failures_total{collector="reload"} 0.0' in text
+    assert "lmwatch_config_last_reload_successful 1.0" in text
+    assert "lmstudio_up" not in text, "half a part must not be exposed"
+    assert "no such thing" in caplog.text
+
+
+@pytest.mark.parametrize("nonsense", ["four", None])
+def test_a_value_that_is_no_number_fails_in_its_part_and_not_in_the_scrape(nonsense: object):
+    health = ServerHealth("s", "http://x", True, "v1", "", (Model("m", "m", "llm", nonsense),), 0.1, 1.0)  # type: ignore[arg-type]
+    samples = exposed(make_board(servers={"s": health}))
+    assert samples['lmwatch_collector_success{collector="models"}'] == (nonsense is None)
+    assert samples['lmstudio_up{server="s"}'] == 1
+
+
+def test_a_sample_must_carry_the_catalogues_labels():
+    with pytest.raises(ValueError, match="argument"):
+        Family("lmstudio_model_loaded").add(("desk",), 1)
+
+
+def test_everything_that_is_described_is_in_the_catalogue_and_nothing_clashes():
+    """A registry refuses a second collector with the same names, because they are described."""
+    registry = CollectorRegistry()
+    collector = BoardCollector(make_board)
+    registry.register(collector)
+    Instruments(registry)
+    names = [part for part in default_parts() for part in part.families]
+    assert len(names) == len(set(names))
+    assert all(row(name) for name in names)
+    with pytest.raises(ValueError, match="Duplicated"):
+        registry.register(BoardCollector(make_board))
+
+
+def test_everything_collected_was_described():
+    collector = BoardCollector(make_board)
+    assert {family.name for family in collector.collect()} <= {family.name for family in collector.describe()}
+
+
+def test_a_server_that_leaves_the_board_leaves_the_exposition():
+    servers = make_servers()
+    assert any("attic" in name for name in exposed(make_board(servers=servers)))
+    del servers["attic"]
+    assert not any("attic" in name for name in exposed(make_board(servers=servers)))
