@@ -1,0 +1,7 @@
+import pytest
+from series_helpers import Bench
+
+
+@pytest.fixture(scope="session")
+def bench() -> type[Bench]:
+    return Bench
