@@ -54,12 +54,13 @@ class Prediction:
     reasoning_tokens: int | None
     cached_prompt_tokens: int | None
     time_to_first_token_seconds: float | None
-    """From sending the request to the first token of any kind, by our clock unless the server reports it."""
+    """From sending the request to the first token of any kind, by our clock; the server's own number where the answer came whole."""
     duration_seconds: float
     """The whole call by our clock."""
     tokens_per_second: float | None
     """Output tokens over decode time."""
     timed_by: Literal["server", "clock"]
+    """Whose number `tokens_per_second` is."""
 
 
 @dataclass(frozen=True, slots=True)
