@@ -1,5 +1,6 @@
 """A verdict: what a model said about a group, after the checks."""
 
+import hashlib
 from dataclasses import dataclass
 from typing import Literal
 
@@ -9,6 +10,9 @@ from exporter.series.labels import Labels, Series
 
 Outcome = Literal["ok", "ungrounded", "invalid", "llm_error", "timeout"]
 """How an analysis ended. `ungrounded`: readable, but some statement did not pass the checks and is marked."""
+
+
+_DIGITS = "0123456789abcdefghjkmnpqrstvwxyz"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,3 +72,18 @@ class Verdict:
     prompt_tokens_estimated: int
     predictions: tuple[Prediction, ...]
     """The calls it took: one, or two when the model was asked again."""
+
+
+def verdict_id(watch: str, group: Labels, at: float) -> str:
+    """A short id that sorts by time: the same for the same watch, group and millisecond, in lower-case letters and digits.
+
+    9 characters for the milliseconds since 1970 (enough until the year 3084), 8 for 40 bits of a hash of watch and
+    group, in Crockford's base 32 as ULIDs use it.
+    """
+    named = hashlib.sha256(repr((watch, group)).encode()).digest()
+    return _base32(max(0, round(at * 1000)), 9) + _base32(int.from_bytes(named[:5], "big"), 8)
+
+
+def _base32(number: int, length: int) -> str:
+    digits = [_DIGITS[(number >> (5 * place)) & 31] for place in reversed(range(length))]
+    return "".join(digits)

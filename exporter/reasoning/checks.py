@@ -1,0 +1,197 @@
+"""From what a model wrote to what may be believed of it.
+
+Two kinds of fault are told apart:
+
+* What does not follow the schema (prose, half JSON, a wrong type, a score outside 0..10, an unknown kind) is no
+  answer. A broken finding is left out and reported; when the group's own part is broken or no finding is left, the
+  whole answer is a `Problem`. Nothing is clamped or guessed.
+* What follows the schema but does not hold (a fact that does not exist or belongs to another series, an anomaly without
+  evidence, a number that was not shown, an empty sentence) stays, marked as ungrounded, with the reason in words.
+
+A number is allowed besides those shown where a sentence repeats a score that the same answer gives (`score 8`, `8/10`).
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from exporter.reasoning.clean import one_line
+from exporter.reasoning.extract import json_object
+from exporter.reasoning.grounding import Stated, not_stated
+from exporter.reasoning.schema import NO_KIND, TOP_SCORE
+from exporter.reasoning.snapshot import ShownSeries, Snapshot
+from exporter.reasoning.verdict import Finding
+from exporter.screening.result import THRESHOLD, Kind
+
+_TEXT_LIMIT = 300
+_ID_LIMIT = 12
+_MOST_IDS = 8
+_MOST_NAMED = 3
+
+_ID = re.compile(r"\b[ES]\d+\b")
+_SCORE = re.compile(
+    r"\b(?:score|confidence)(?: is| of|:| =)? ?(\d+(?:\.\d+)?)(?: ?/ ?10| (?:out )?of 10)?\b", re.IGNORECASE
+)
+_OF_TEN = re.compile(r"(?<![\w.])(\d+(?:\.\d+)?)(?: ?/ ?10| (?:out )?of 10)\b", re.IGNORECASE)
+
+_Score = Annotated[float, Field(ge=0, le=TOP_SCORE)]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(strict=True, extra="ignore", frozen=True)
+
+
+class _FindingAnswer(_Model):
+    evidence: list[str] = Field(default_factory=list, max_length=_MOST_IDS)
+    text: str
+    kind: Literal[Kind, "none"]
+    score: _Score
+    confidence: _Score
+
+
+class _GroupAnswer(_Model):
+    findings: dict[str, Any]
+    summary: str = ""
+    cause: str = ""
+    next_steps: str = ""
+    score: _Score
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Why an answer could not be used at all, in words."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedAnswer:
+    """A readable answer, each part of it checked."""
+
+    findings: tuple[Finding, ...]
+    """In the order of the snapshot."""
+    group_score: float
+    """0..1."""
+    summary: str
+    cause: str
+    next_steps: str
+    problems: tuple[str, ...]
+    """What did not hold, in words; empty when everything did."""
+
+
+def parse_answer(text: str, snapshot: Snapshot) -> ParsedAnswer | Problem:
+    """Read and check a model's answer to this snapshot."""
+    found = json_object(text, "findings")
+    if found is None:
+        return Problem(_why_unreadable(text))
+    try:
+        answer = _GroupAnswer.model_validate(found)
+    except ValidationError as error:
+        return Problem(_first_error(error))
+    findings: list[Finding] = []
+    problems: list[str] = []
+    for series in snapshot.shown:
+        finding, wrong = _judge_finding(answer.findings.get(series.id), series, snapshot)
+        problems += [f"{series.id}: {what}" for what in wrong]
+        if finding is not None:
+            findings.append(finding)
+    if not findings:
+        return Problem("; ".join(problems[:_MOST_NAMED]))
+    return _parsed(answer, findings, problems, snapshot)
+
+
+def _parsed(answer: _GroupAnswer, findings: list[Finding], problems: list[str], snapshot: Snapshot) -> ParsedAnswer:
+    problems += _unexpected(answer.findings, snapshot)
+    if not answer.summary.strip():
+        problems.append("the summary is empty")
+    texts = {name: one_line(getattr(answer, name), _TEXT_LIMIT) for name in ("summary", "cause", "next_steps")}
+    for name, text in texts.items():
+        problems += [f"{name}: {what}" for what in _not_grounded(text, snapshot, (answer.score,))]
+    return ParsedAnswer(
+        findings=tuple(findings),
+        group_score=answer.score / TOP_SCORE,
+        problems=tuple(problems),
+        **texts,
+    )
+
+
+def _judge_finding(raw: Any, series: ShownSeries, snapshot: Snapshot) -> tuple[Finding | None, list[str]]:
+    """One series' part of the answer, and what is wrong with it; no finding where there is no usable part."""
+    if raw is None:
+        return None, ["not answered"]
+    try:
+        answer = _FindingAnswer.model_validate(raw)
+    except ValidationError as error:
+        return None, [_first_error(error)]
+    text = one_line(answer.text, _TEXT_LIMIT)
+    cited = tuple(dict.fromkeys(one_line(fact, _ID_LIMIT) for fact in answer.evidence))
+    problems = _wrong_evidence(cited, series, snapshot)
+    if answer.score > THRESHOLD * TOP_SCORE and not cited:
+        problems.append("calls it anomalous and cites no evidence")
+    if not text:
+        problems.append("the text is empty")
+    problems += _not_grounded(text, snapshot, (answer.score, answer.confidence))
+    finding = Finding(
+        series=series.series.series,
+        screen_score=series.series.score,
+        llm_score=answer.score / TOP_SCORE,
+        confidence=answer.confidence / TOP_SCORE,
+        kind=None if answer.kind == NO_KIND else answer.kind,
+        evidence=cited,
+        text=text,
+        grounded=not problems,
+    )
+    return finding, problems
+
+
+def _wrong_evidence(cited: tuple[str, ...], series: ShownSeries, snapshot: Snapshot) -> list[str]:
+    known = {fact.id for fact in snapshot.facts}
+    wrong = [f"cites {fact}, which does not exist" for fact in cited if fact not in known]
+    return wrong + [
+        f"cites {fact}, which belongs to another series" for fact in cited if fact in known and fact not in series.facts
+    ]
+
+
+def _not_grounded(text: str, snapshot: Snapshot, scores: tuple[float, ...]) -> list[str]:
+    """What a sentence names or counts that was not shown."""
+    known = {fact.id for fact in snapshot.facts} | {series.id for series in snapshot.shown}
+    strange = [
+        name for name in dict.fromkeys(_ID.findall(text)) if name not in known and not _stands_in(name, snapshot)
+    ]
+    problems = [f"speaks of {name}, which does not exist" for name in strange]
+
+    def without_own_score(match: re.Match[str]) -> str:
+        return " " if float(match[1]) in scores else match[0]
+
+    counted = _OF_TEN.sub(without_own_score, _SCORE.sub(without_own_score, text))
+    missing = not_stated(counted, Stated(snapshot.numbers, snapshot.names))
+    return problems + [f"states {number}, which was not shown" for number in missing]
+
+
+def _stands_in(name: str, snapshot: Snapshot) -> bool:
+    """Whether what looks like an id is a word of the snapshot, as S3 may be in a label."""
+    return re.search(rf"\b{name}\b", snapshot.text) is not None
+
+
+def _unexpected(findings: Mapping[str, Any], snapshot: Snapshot) -> list[str]:
+    known = {series.id for series in snapshot.shown}
+    unknown = [one_line(name, _ID_LIMIT) for name in findings if name not in known]
+    return [f"{name}: no such series" for name in unknown[:_MOST_NAMED]]
+
+
+def _why_unreadable(text: str) -> str:
+    if not text.strip():
+        return "it was empty"
+    if "{" not in text:
+        return "it held no JSON object"
+    return "it held no complete JSON object with findings"
+
+
+def _first_error(error: ValidationError) -> str:
+    """The first thing that a schema check found, without the value, which may be long."""
+    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+    where = ".".join(str(part) for part in first["loc"])
+    return one_line(f"{where}: {first['msg']}" if where else first["msg"], _TEXT_LIMIT)

@@ -1,0 +1,69 @@
+"""Text from outside (metrics, labels, HELP, alerts, a model) made fit to stand inside a prompt or on one line.
+
+What comes in is data. It can neither end the place it stands in, nor start a line, nor be read as a token of
+a chat template, nor hide anything from the reader.
+"""
+
+import re
+import unicodedata
+
+ELLIPSIS = "…"
+"""Stands wherever something was cut off."""
+
+_INVISIBLE = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2800\u3164\uffa0")
+"""Letters and marks that show as nothing, although Unicode does not class them as format characters."""
+_VARIATION_SELECTORS = (range(0xFE00, 0xFE10), range(0xE0100, 0xE01F0))
+_DROPPED_CATEGORIES = frozenset({"Cf", "Co", "Cs", "Cn"})
+_BREAKING_CATEGORIES = frozenset({"Cc", "Zl", "Zp", "Zs"})
+_BRACKETS = str.maketrans({"<": "‹", ">": "›", "＜": "‹", "＞": "›", '"': "'", "`": "'"})
+_BRACKETED_WORD = re.compile(r"\[(\s*/?\s*[A-Za-z][\w ]*)\]")
+_HEADING = re.compile(r"#{2,}")
+_ROLE = re.compile(r"\b(system|user|assistant|human|instruction|response)\s*:", re.IGNORECASE)
+_SPACES = re.compile(r"\s+")
+_MARK_RUN = 2
+_READ_AHEAD = 4
+
+
+def one_line(text: str, limit: int) -> str:
+    """Visible characters only, on one line, at most `limit` of them; a cut shows as `…`.
+
+    Control, format (bidirectional, zero-width, tag), private and unassigned characters, variation selectors,
+    blank letters and piles of combining marks are left out; every kind of white space becomes one space.
+    """
+    head = text[: limit * _READ_AHEAD + 1]
+    line = _SPACES.sub(" ", _visible(head)).strip()
+    if len(head) == len(text) and len(line) <= limit:
+        return line
+    return line[: max(0, limit - 1)].rstrip() + ELLIPSIS
+
+
+def quoted(text: str, limit: int) -> str:
+    """`one_line` with everything that could close a quotation or be read as a template token made harmless.
+
+    Angle brackets, double quotes and backticks become look-alikes, `[INST]` becomes `(INST)`, `###` becomes
+    `#`, and `user:` becomes `user -`. The words stay readable; no length changes by more than one character a role.
+    """
+    line = one_line(text, limit).translate(_BRACKETS)
+    line = _HEADING.sub("#", _BRACKETED_WORD.sub(r"(\1)", line))
+    return _ROLE.sub(r"\1 -", line)
+
+
+def _visible(text: str) -> str:
+    if text.isascii() and text.isprintable():
+        return text
+    kept: list[str] = []
+    marks = 0
+    for character in text:
+        category = unicodedata.category(character)
+        marks = marks + 1 if category in ("Mn", "Me") else 0
+        if category in _BREAKING_CATEGORIES:
+            kept.append(" ")
+        elif not _is_invisible(character, category) and marks <= _MARK_RUN:
+            kept.append(character)
+    return "".join(kept)
+
+
+def _is_invisible(character: str, category: str) -> bool:
+    if category in _DROPPED_CATEGORIES or character in _INVISIBLE:
+        return True
+    return any(ord(character) in selectors for selectors in _VARIATION_SELECTORS)

@@ -1,0 +1,120 @@
+"""Verdicts as JSON documents, for the journal and the API, and as a few plain lines for people."""
+
+import math
+from dataclasses import asdict
+from typing import Any
+
+from exporter.reasoning.clean import one_line
+from exporter.reasoning.verdict import Finding, Verdict
+from exporter.screening.result import THRESHOLD
+from exporter.series.labels import Labels, Series, format_labels
+
+_MOST_LINES = 6
+_LINE_LIMIT = 400
+
+
+def to_document(verdict: Verdict) -> dict[str, Any]:
+    """All of a verdict as JSON types; numbers that JSON lacks (NaN, infinities) become null."""
+    document = {
+        "id": verdict.id,
+        "watch": verdict.watch,
+        "group": dict(verdict.group),
+        "at": verdict.at,
+        "outcome": verdict.outcome,
+        "server": verdict.server,
+        "model": verdict.model,
+        "group_score": verdict.group_score,
+        "summary": verdict.summary,
+        "cause": verdict.cause,
+        "next_steps": verdict.next_steps,
+        "findings": [_finding_document(finding) for finding in verdict.findings],
+        "problems": list(verdict.problems),
+        "facts": [asdict(fact) for fact in verdict.facts],
+        "prompt": verdict.prompt,
+        "answer": verdict.answer,
+        "shown": verdict.shown,
+        "dropped": verdict.dropped,
+        "prompt_tokens_estimated": verdict.prompt_tokens_estimated,
+        "predictions": [asdict(prediction) for prediction in verdict.predictions],
+    }
+    return {name: _json_safe(value) for name, value in document.items()}
+
+
+def explain(verdict: Verdict) -> str:
+    """A verdict in 2 to 6 plain lines: what was judged and how, then the most anomalous findings or what went wrong."""
+    lines = [_headline(verdict)]
+    if verdict.group_score is None:
+        lines += [f"  no usable answer: {problem}" for problem in verdict.problems[:2]] or ["  no usable answer"]
+        return "\n".join(_on_one_line(line) for line in lines)
+    lines.append(f"  {verdict.summary or 'no summary'}")
+    if verdict.cause:
+        lines.append(f"  probable cause: {verdict.cause}")
+    if verdict.next_steps:
+        lines.append(f"  look at: {verdict.next_steps}")
+    checks = f"  checks: {'; '.join(verdict.problems)}" if verdict.problems else ""
+    odd = sorted(verdict.findings, key=lambda finding: -finding.llm_score)
+    free = _MOST_LINES - len(lines) - bool(checks)
+    lines += [_finding_line(finding) for finding in odd[:free] if finding.llm_score > THRESHOLD]
+    if checks:
+        lines.append(checks)
+    return "\n".join(_on_one_line(line) for line in lines)
+
+
+def _on_one_line(line: str) -> str:
+    """`one_line` that keeps the indentation."""
+    indent = len(line) - len(line.lstrip(" "))
+    return " " * indent + one_line(line, _LINE_LIMIT)
+
+
+def _headline(verdict: Verdict) -> str:
+    group = _braced(verdict.group)
+    judged: str = verdict.outcome
+    if verdict.group_score is not None:
+        judged = f"{'anomalous' if verdict.group_score > THRESHOLD else 'calm'}, score {verdict.group_score:.1f}"
+    seconds = sum(prediction.duration_seconds for prediction in verdict.predictions)
+    took = f", {seconds:.1f} s" if verdict.predictions else ""
+    left_out = f", {verdict.dropped} did not fit" if verdict.dropped else ""
+    return f"{verdict.watch}{group}: {judged} ({verdict.model} on {verdict.server}, {verdict.shown} series shown{left_out}{took})"
+
+
+def _finding_line(finding: Finding) -> str:
+    name = f"{finding.series.name}{_braced(finding.series.labels)}"
+    mark = "" if finding.grounded else " (not grounded)"
+    return f"  {name}: {finding.llm_score:.1f} {finding.kind or 'odd'}{mark}: {finding.text} [{', '.join(finding.evidence)}]"
+
+
+def _braced(labels: Labels) -> str:
+    return f"{{{format_labels(labels)}}}" if labels else ""
+
+
+def _finding_document(finding: Finding) -> dict[str, Any]:
+    return {
+        "series": _series_document(finding.series),
+        "screen_score": finding.screen_score,
+        "llm_score": finding.llm_score,
+        "confidence": finding.confidence,
+        "kind": finding.kind,
+        "evidence": list(finding.evidence),
+        "text": finding.text,
+        "grounded": finding.grounded,
+    }
+
+
+def _series_document(series: Series) -> dict[str, Any]:
+    return {
+        "name": series.name,
+        "labels": dict(series.labels),
+        "type": series.type,
+        "help": series.help,
+        "unit": series.unit,
+    }
+
+
+def _json_safe(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: _json_safe(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_json_safe(item) for item in value]
+    return value

@@ -1,0 +1,62 @@
+"""The words that go to a model: the same system message for every call, then the snapshot, then what to do with it.
+
+The system message is byte-identical whatever is asked, and a repeated question is the first one with a note at its end:
+a server that caches prompts reads the instructions once. The last line repeats the two rules that small models forget
+over a page of numbers: to answer with the object, and to leave the numbers to the facts.
+"""
+
+from collections.abc import Mapping
+from functools import cache
+from importlib.resources import files
+from typing import Any, Literal
+
+from exporter.lmstudio.wire import ChatRequest, Message
+from exporter.reasoning.clean import quoted
+from exporter.reasoning.snapshot import Snapshot
+
+_PROBLEM_LIMIT = 160
+
+
+def system_prompt() -> str:
+    """The instructions with their worked example."""
+    return _prompt_file("system.txt")
+
+
+def build_request(
+    snapshot: Snapshot,
+    model_id: str,
+    *,
+    max_tokens: int,
+    schema: Mapping[str, Any],
+    reasoning_effort: Literal["low"] | None = None,
+    problem: str = "",
+) -> ChatRequest:
+    """The question about one group.
+
+    Args:
+        snapshot: what is shown.
+        model_id: the instance to ask.
+        max_tokens: what the answer may take.
+        schema: the shape that the answer is forced into.
+        reasoning_effort: for models that take it.
+        problem: what was wrong with the answer before, in words, when the model is asked again.
+    """
+    note = f"\n{_prompt_file('again.txt').format(problem=quoted(problem, _PROBLEM_LIMIT))}" if problem else ""
+    question = f"{snapshot.text}\n\n{_prompt_file('ask.txt')}{note}"
+    return ChatRequest(
+        model=model_id,
+        messages=(Message("system", system_prompt()), Message("user", question)),
+        max_tokens=max_tokens,
+        schema=schema,
+        reasoning_effort=reasoning_effort,
+    )
+
+
+def transcript(request: ChatRequest) -> str:
+    """The messages of a request as people read them."""
+    return "\n\n".join(f"[{message.role}]\n{message.content}" for message in request.messages)
+
+
+@cache
+def _prompt_file(name: str) -> str:
+    return (files("exporter.reasoning") / "prompts" / name).read_text(encoding="utf-8").strip()
