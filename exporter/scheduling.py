@@ -10,7 +10,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Literal, get_args
 
-from apscheduler.events import EVENT_JOB_ERROR, EVENT_JOB_MAX_INSTANCES, EVENT_JOB_MISSED, JobEvent
+from apscheduler.events import EVENT_JOB_MAX_INSTANCES, EVENT_JOB_MISSED, JobEvent
 from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.jobstores.base import JobLookupError
 from apscheduler.schedulers.background import BackgroundScheduler
@@ -39,7 +39,7 @@ class Scheduler:
             job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1},
             timezone=UTC,
         )
-        self._scheduler.add_listener(self._note, EVENT_JOB_ERROR | EVENT_JOB_MISSED | EVENT_JOB_MAX_INSTANCES)
+        self._scheduler.add_listener(self._note, EVENT_JOB_MISSED | EVENT_JOB_MAX_INSTANCES)
 
     def start(self) -> None:
         """Begin to run what was and will be added."""
@@ -50,7 +50,7 @@ class Scheduler:
         if self._scheduler.running:
             self._scheduler.shutdown(wait=False)
 
-    def every(self, seconds: float, job: Callable[[], None], *, name: str, kind: Kind, offset: float = 0.0) -> None:
+    def every(self, seconds: float, job: Callable[[], object], *, name: str, kind: Kind, offset: float = 0.0) -> None:
         """Run `job` every `seconds`, first after `offset` seconds. A job of the same name is replaced."""
         self._scheduler.add_job(
             job,
@@ -73,10 +73,7 @@ class Scheduler:
             logger.debug("no job %s to cancel", name)
 
     def _note(self, event: JobEvent) -> None:
+        """Count a run that was left out; APScheduler itself logs it, and jobs that raise."""
         job = self._scheduler.get_job(event.job_id)
         kind: Kind = job.executor if job else "housekeeping"
-        if event.code == EVENT_JOB_ERROR:
-            logger.error("job %s failed: %r", event.job_id, event.exception)
-        else:
-            logger.warning("job %s is still running, this run is left out", event.job_id)
-            self._on_missed(kind)
+        self._on_missed(kind)

@@ -1,0 +1,133 @@
+"""The application: the one place that puts the parts together, starts and stops them, and reloads."""
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from exporter.board import ReloadState
+from exporter.clock import Clock, SystemClock
+from exporter.config.show import redacted_yaml
+from exporter.config.model import Config
+from exporter.errors import LmwatchError
+from exporter.journal.store import Journal
+from exporter.logs import fields
+from exporter.reasoning.verdict import Verdict
+from exporter.runtime import Runtime, make_services
+from exporter.screening.result import ScreenedGroup
+from exporter.web.routes import WebDeps, create_app
+from exporter.web.server import WebServer
+
+logger = logging.getLogger(__name__)
+
+STOP_SECONDS = 8.0
+"""How long an orderly end may take; a supervisor's patience is usually 10 s."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the command line decides."""
+
+    listen: tuple[str, ...] = (":9917",)
+    web_config: Path | None = None
+
+
+class App:
+    """lmwatch as one object: `start`, `reload`, `stop`.
+
+    Args:
+        load: reads the configuration; called at the start and at each reload.
+        options: what the command line decides.
+        clock: tells the time.
+        on_verdict: told each verdict after it was kept.
+
+    Raises:
+        ConfigError: the configuration cannot be used; nothing was started.
+    """
+
+    def __init__(
+        self,
+        load: Callable[[], Config],
+        options: Options,
+        clock: Clock | None = None,
+        on_verdict: Callable[[Verdict], None] = lambda _: None,
+    ) -> None:
+        clock = clock or SystemClock()
+        self._load = load
+        self._clock = clock
+        self._reloading = threading.Lock()
+        self._cleanup = ExitStack()
+        config = load()
+        self.journal = Journal(config.journal.path if config.journal else None)
+        self._services = make_services(clock, self.journal, on_verdict)
+        self.board = self._services.reporter.board
+        self.runtime = Runtime(config, self._services)
+        deps = WebDeps(
+            board=self.board.current,
+            exposition=self._services.exposition,
+            journal=self.journal,
+            reload=self.reload,
+            config_text=lambda: redacted_yaml(self.runtime.config),
+            groups=self.groups,
+            external_url=config.web.external_url or "",
+            clock=clock,
+        )
+        self._server = WebServer(create_app(deps), options.listen, options.web_config)
+
+    @property
+    def addresses(self) -> Sequence[str]:
+        """Where the HTTP server listens, `host:port`, once started."""
+        return self._server.addresses
+
+    def start(self) -> None:
+        """Serve and run. What was begun is undone when something cannot start."""
+        with ExitStack() as undo:
+            undo.callback(self.journal.close)
+            self._server.start()
+            undo.callback(self._server.stop)
+            self._services.scheduler.start()
+            undo.callback(self._services.scheduler.stop)
+            self.runtime.start()
+            undo.callback(lambda: self.runtime.stop(STOP_SECONDS / 2))
+            self._housekeeping()
+            self._cleanup = undo.pop_all()
+
+    def stop(self) -> None:
+        """End everything, the last begun first. A second call does nothing."""
+        self._cleanup.pop_all().close()
+
+    def reload(self) -> None:
+        """Read the configuration again and go over to it; one that cannot be used changes nothing.
+
+        Raises:
+            LmwatchError: why the new configuration cannot be used.
+        """
+        with self._reloading:
+            try:
+                config = self._load()
+                successor = Runtime(config, self._services, previous=self.runtime)
+            except LmwatchError as error:
+                failed = str(error)
+                self.board.update(lambda b: replace(b, reload=replace(b.reload, successful=False, error=failed)))
+                logger.error("the configuration was not reloaded", extra=fields(error=failed))  # noqa: TRY400
+                raise
+            successor.start()
+            self.runtime = successor
+            now = self._clock.now()
+            self.board.update(lambda b: replace(b, reload=ReloadState(True, now)))
+            logger.info("the configuration was reloaded")
+
+    def groups(self, watch: str) -> Sequence[ScreenedGroup]:
+        """The groups of a watch with their most anomalous series; empty for a watch that does not exist."""
+        watcher = self.runtime.watchers.get(watch)
+        return watcher.groups() if watcher else ()
+
+    def _housekeeping(self) -> None:
+        def prune() -> None:
+            journal = self.runtime.config.journal
+            if journal is not None:
+                self.journal.prune(self._clock.now() - journal.retention)
+
+        self._services.scheduler.every(3600.0, prune, name="journal:prune", kind="housekeeping")

@@ -1,0 +1,226 @@
+"""The command line: arguments, signals, exit codes.
+
+Exit codes: 0 fine (for `once`: calm), 1 failed, 2 wrong usage, 3 anomalous (`once` only).
+"""
+
+import argparse
+import logging
+import os
+import platform
+import queue
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from exporter import __version__
+from exporter.config.durations import parse_duration
+from exporter.errors import LmwatchError
+
+logger = logging.getLogger(__name__)
+
+DEFAULT_PORT = 9917
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command that the arguments name and return its exit code."""
+    arguments = _parser().parse_args(argv)
+    command: Callable[[argparse.Namespace], int] = arguments.command
+    try:
+        return command(arguments)
+    except LmwatchError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        # The reader of our output left; point stdout elsewhere so that the interpreter's last flush is quiet.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="lmwatch",
+        description="A Prometheus exporter and alerting bridge for LM Studio.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=_version())
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_run(commands.add_parser("run", help="watch, judge and serve until stopped"))
+    _add_check(commands.add_parser("check", help="validate the configuration and summarise it"))
+    _add_status(commands.add_parser("status", help="show the servers and their models"))
+    _add_once(commands.add_parser("once", help="collect, judge once, print the verdicts"))
+    _add_demo(commands.add_parser("demo", help="show everything on this machine; needs no LM Studio"))
+    return parser
+
+
+def _version() -> str:
+    return (
+        f"lmwatch {__version__} (Python {platform.python_version()}, {platform.system().lower()}/{platform.machine()})"
+    )
+
+
+def _add_config(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--config.file",
+        dest="config",
+        type=Path,
+        metavar="FILE",
+        help="the configuration; without it: the health of http://127.0.0.1:1234 and nothing else",
+    )
+
+
+def _add_logging(parser: argparse.ArgumentParser, level: str = "info") -> None:
+    parser.add_argument("--log.level", dest="log_level", default=level, choices=("debug", "info", "warn", "error"))
+    parser.add_argument("--log.format", dest="log_format", default="logfmt", choices=("logfmt", "json"))
+
+
+def _add_run(parser: argparse.ArgumentParser) -> None:
+    _add_config(parser)
+    parser.add_argument("--config.check", dest="check_only", action="store_true", help="validate and exit")
+    parser.add_argument(
+        "--web.listen-address",
+        dest="listen",
+        action="append",
+        metavar="ADDRESS",
+        help=f"host:port to listen on, repeatable (default :{DEFAULT_PORT})",
+    )
+    parser.add_argument(
+        "--web.config.file",
+        dest="web_config",
+        type=Path,
+        metavar="FILE",
+        help="TLS, authentication and headers, in exporter-toolkit's format",
+    )
+    _add_logging(parser)
+    parser.set_defaults(command=_run)
+
+
+def _add_check(parser: argparse.ArgumentParser) -> None:
+    _add_config(parser)
+    parser.set_defaults(command=_check)
+
+
+def _add_status(parser: argparse.ArgumentParser) -> None:
+    _add_config(parser)
+    parser.add_argument("--json", action="store_true", help="for programs")
+    parser.set_defaults(command=_status)
+
+
+def _add_once(parser: argparse.ArgumentParser) -> None:
+    _add_config(parser)
+    parser.add_argument("--json", action="store_true", help="for programs")
+    parser.add_argument(
+        "--collect",
+        type=_duration,
+        default="40s",
+        metavar="DURATION",
+        help="how long scraped targets are collected, once a second, before they are judged (default 40s)",
+    )
+    _add_logging(parser, level="warn")
+    parser.set_defaults(command=_once)
+
+
+def _add_demo(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--for", dest="duration", type=_duration, default=None, metavar="DURATION", help="end by itself"
+    )
+    parser.add_argument("--model", type=Path, default=None, metavar="FILE.gguf", help="judge with another model")
+    parser.add_argument("--web.listen-address", dest="listen", default=f"127.0.0.1:{DEFAULT_PORT}", metavar="ADDRESS")
+    parser.add_argument("--seed", type=int, default=1, help="of the simulated shop")
+    _add_logging(parser, level="error")
+    parser.set_defaults(command=_demo)
+
+
+def _duration(text: str) -> float:
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def _check(arguments: argparse.Namespace) -> int:
+    from exporter.config.show import summarise
+    from exporter.loading import load
+
+    print(summarise(load(arguments.config)))
+    return 0
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    from exporter.app import App, Options
+    from exporter.loading import load
+    from exporter.logs import configure, fields
+
+    if arguments.check_only:
+        return _check(arguments)
+    configure(arguments.log_level, arguments.log_format, sys.stderr)
+    _raise_open_files_limit()
+    logger.info("starting lmwatch", extra=fields(version=__version__, python=platform.python_version()))
+    app = App(
+        lambda: load(arguments.config),
+        Options(listen=tuple(arguments.listen or [f":{DEFAULT_PORT}"]), web_config=arguments.web_config),
+    )
+    signals: queue.SimpleQueue[int] = queue.SimpleQueue()
+    reload_signal = getattr(signal, "SIGHUP", None)  # Windows has none
+    for number in (signal.SIGTERM, signal.SIGINT, *([reload_signal] if reload_signal else [])):
+        signal.signal(number, lambda received, _frame: signals.put(received))
+    app.start()
+    try:
+        logger.info("listening", extra=fields(addresses=" ".join(app.addresses)))
+        while signals.get() == reload_signal:
+            try:
+                app.reload()
+            except LmwatchError:
+                continue  # already logged and shown on the board
+        logger.info("stopping")
+    finally:
+        app.stop()
+    return 0
+
+
+def _raise_open_files_limit() -> None:
+    """A connection is kept to each target: the soft limit of most systems is too low for a thousand of them."""
+    try:
+        import resource
+    except ImportError:  # Windows has neither the module nor the limit
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def _status(arguments: argparse.Namespace) -> int:
+    from exporter.loading import load
+    from exporter.terminal import print_status
+
+    return print_status(load(arguments.config), as_json=arguments.json)
+
+
+def _once(arguments: argparse.Namespace) -> int:
+    from exporter.loading import load
+    from exporter.logs import configure
+    from exporter.once import judge_once
+
+    configure(arguments.log_level, arguments.log_format, sys.stderr)
+    return judge_once(load(arguments.config), collect_seconds=arguments.collect, as_json=arguments.json)
+
+
+def _demo(arguments: argparse.Namespace) -> int:
+    from exporter.demo.run import run_demo
+    from exporter.logs import configure
+
+    configure(arguments.log_level, arguments.log_format, sys.stderr)
+    return run_demo(
+        seconds=arguments.duration,
+        model=arguments.model,
+        listen=arguments.listen,
+        seed=arguments.seed,
+    )
+
+
+def entry() -> NoReturn:
+    """The console script."""
+    sys.exit(main())

@@ -1,0 +1,160 @@
+"""`lmwatch once`: collect, judge every group once, print the verdicts."""
+
+import json
+import sys
+import time
+from collections.abc import Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from exporter.board import WatchPicture
+from exporter.clock import SystemClock
+from exporter.config.model import Config
+from exporter.errors import ConfigError
+from exporter.journal.store import Journal
+from exporter.reasoning.document import explain, to_document
+from exporter.reasoning.verdict import Verdict
+from exporter.runtime import Runtime, make_services
+from exporter.screening.result import THRESHOLD
+from exporter.sources.scrape import ScrapeTarget
+
+CALM, FAILED, ANOMALOUS = 0, 1, 3
+"""Exit codes."""
+_COLLECT_INTERVAL = 1.0
+_EACH_SECOND = {"interval": _COLLECT_INTERVAL, "timeout": _COLLECT_INTERVAL}
+_LOOK_SECONDS = 0.05
+_SHOWN = 10
+
+
+def judge_once(config: Config, *, collect_seconds: float, as_json: bool) -> int:
+    """Collect, judge every group of every watch once, print the verdicts, and return the exit code.
+
+    Args:
+        config: a checked configuration; its watches' `reason.when` and intervals do not count here.
+        collect_seconds: how long scraped targets are collected, once a second, before they are judged.
+        as_json: print one JSON document instead of words.
+
+    Raises:
+        ConfigError: there is nothing to judge.
+    """
+    if not config.watches:
+        raise ConfigError("nothing to judge: the configuration has no watches")
+    verdicts: list[Verdict] = []
+    services = make_services(SystemClock(), Journal(None), verdicts.append)
+    runtime = Runtime(hurried(config, collect_seconds), services)
+    runtime.pool.start()
+    try:
+        with ThreadPoolExecutor(max_workers=32) as threads:
+            list(threads.map(runtime.pool.poll, [server.name for server in config.servers]))
+            _collect(runtime, threads, collect_seconds)
+        for watcher in runtime.watchers.values():
+            watcher.tick()
+        while any(watcher.waiting() for watcher in runtime.watchers.values()):
+            time.sleep(_LOOK_SECONDS)
+    finally:
+        runtime.stop(timeout=2.0)
+    pictures = list(services.reporter.board.current().watches.values())
+    if as_json:
+        json.dump(_document(pictures, verdicts), sys.stdout, indent=2)
+        sys.stdout.write("\n")
+    else:
+        _print(pictures, verdicts)
+    return exit_code(config, pictures)
+
+
+def hurried(config: Config, collect_seconds: float) -> Config:
+    """The configuration with every group to be asked about now, and scraped windows as long as the collection."""
+    hurry = {source.name for source in config.sources if source.scrape is not None}
+    sources = [
+        source.model_copy(update={"scrape": source.scrape.model_copy(update=_EACH_SECOND)}) if source.scrape else source
+        for source in config.sources
+    ]
+    watches = []
+    for watch in config.watches:
+        changes: dict[str, Any] = {"reason": watch.reason.model_copy(update={"when": "always", "cooldown": 0.0})}
+        if watch.source in hurry:
+            changes["window"] = collect_seconds
+        watches.append(watch.model_copy(update=changes))
+    return config.model_copy(update={"sources": sources, "watches": watches})
+
+
+def _collect(runtime: Runtime, threads: Executor, seconds: float) -> None:
+    """Scrape every target once a second for so many seconds; sources that are queried need no collection."""
+    targets: list[ScrapeTarget] = []
+    for source in runtime.scrapes.values():
+        source.refresh()
+        targets += source.targets
+    until = time.monotonic() + seconds
+    while targets:
+        began = time.monotonic()
+        list(threads.map(ScrapeTarget.collect, targets))
+        if time.monotonic() >= until:
+            break
+        time.sleep(max(0.0, began + _COLLECT_INTERVAL - time.monotonic()))
+
+
+def exit_code(config: Config, pictures: Sequence[WatchPicture]) -> int:
+    """FAILED when a watch could not be judged, else ANOMALOUS when a score reaches its watch's threshold, else CALM."""
+    thresholds = {watch.name: watch.threshold for watch in config.watches}
+    if any(picture.state not in ("ok", "degraded") for picture in pictures) or len(pictures) < len(thresholds):
+        return FAILED
+    odd = any(
+        bool((table.anomaly >= thresholds[picture.name]).any()) for picture in pictures for table in picture.tables
+    )
+    return ANOMALOUS if odd else CALM
+
+
+def _document(pictures: Sequence[WatchPicture], verdicts: Sequence[Verdict]) -> dict[str, Any]:
+    return {
+        "watches": [
+            {
+                "name": picture.name,
+                "state": picture.state,
+                "reason": picture.reason,
+                "scores": [
+                    {"metric": series.name, "labels": dict(series.labels), "score": round(float(score), 4)}
+                    for table in picture.tables
+                    for series, score in zip(table.series, table.anomaly, strict=True)
+                    if not np.isnan(score)
+                ],
+            }
+            for picture in pictures
+        ],
+        "verdicts": [to_document(verdict) for verdict in verdicts],
+    }
+
+
+def _print(pictures: Sequence[WatchPicture], verdicts: Sequence[Verdict]) -> None:
+    console = Console(highlight=False)
+    for picture in pictures:
+        console.print(
+            f"[bold]{escape(picture.name)}[/]: {picture.state}{escape(f' ({picture.reason})' if picture.reason else '')}"
+        )
+        for verdict in verdicts:
+            if verdict.watch == picture.name:
+                console.print(escape(explain(verdict)), soft_wrap=True)
+        console.print(_scores(picture))
+
+
+def _scores(picture: WatchPicture) -> Table:
+    """The highest scores of a watch."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in ("SCORE", "SCREEN", "MODEL", "SERIES"):
+        table.add_column(heading, overflow="fold")
+    rows = [
+        (float(of.anomaly[row]), float(of.screen[row]), float(of.llm[row]), str(series))
+        for of in picture.tables
+        for row, series in enumerate(of.series)
+        if not np.isnan(of.anomaly[row])
+    ]
+    for score, screen, llm, name in sorted(rows, reverse=True)[:_SHOWN]:
+        colour = "red" if score >= THRESHOLD else "green"
+        table.add_row(
+            f"[{colour}]{score:.2f}[/]", f"{screen:.2f}", "-" if np.isnan(llm) else f"{llm:.2f}", escape(name)
+        )
+    return table

@@ -1,0 +1,238 @@
+"""What one configuration brings to life: servers, sources, watches and their jobs.
+
+A runtime is built whole before anything of it starts, so that a configuration that cannot be built changes nothing.
+What a new configuration leaves as it was (a source with its windows, a watch with its verdicts, the servers with
+their queues) passes from the old runtime to the new one.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+from exporter.board import Board, BoardHolder, ReloadState
+from exporter.clock import Clock
+from exporter.config.model import Config, Scrape, Source, Watch
+from exporter.journal.store import Journal
+from exporter.lmstudio.pool import Pool, make_pool
+from exporter.lmstudio.tokens import TokenCounter
+from exporter.metrics.exposition import Exposition, make_registry
+from exporter.metrics.instruments import Instruments
+from exporter.metrics.rendering import WatchRenderer
+from exporter.reasoning.analyst import Analyst
+from exporter.reasoning.memory import Memory
+from exporter.reasoning.verdict import Verdict
+from exporter.reporter import Reporter
+from exporter.scheduling import Kind, Scheduler
+from exporter.sources.prometheus import PrometheusSource
+from exporter.sources.scrape import ScrapeSource, ScrapeTarget
+from exporter.watching.feed import Feed, QueryFeed, ScrapeFeed
+from exporter.watching.watcher import Judging, Watcher
+
+_DEFAULT_HORIZON = 3600.0
+"""Seconds of history that a source keeps when no watch looks at it."""
+_DISCOVERY_SECONDS = 5.0
+"""How often targets are listed anew; a URL is asked only when its own refresh interval has passed."""
+_HANDOVER_SECONDS = 1.0
+"""How long the servers' threads of an old configuration may take to end."""
+
+
+@dataclass(frozen=True)
+class Services:
+    """What outlives a configuration."""
+
+    clock: Clock
+    scheduler: Scheduler
+    reporter: Reporter
+    exposition: Exposition
+    tokens: TokenCounter
+    memory: Memory
+
+
+def make_services(clock: Clock, journal: Journal, on_verdict: Callable[[Verdict], None]) -> Services:
+    """What outlives a configuration, nothing of it started.
+
+    Args:
+        clock: tells the time.
+        journal: keeps verdicts.
+        on_verdict: told each verdict after it was kept.
+    """
+    now = clock.now()
+    board = BoardHolder(Board(started_at=now, reload=ReloadState(successful=True, last_success_at=now)))
+    registry = make_registry(board.current)
+    instruments = Instruments(registry)
+    return Services(
+        clock=clock,
+        scheduler=Scheduler(instruments.job_missed),
+        reporter=Reporter(board, instruments, WatchRenderer(), journal, on_verdict),
+        exposition=Exposition(registry, board.current),
+        tokens=TokenCounter(),
+        memory=Memory(),
+    )
+
+
+class Runtime:
+    """One configuration at work.
+
+    Args:
+        config: a checked configuration.
+        services: what outlives it.
+        previous: the runtime that this one follows; it keeps running until `start`.
+
+    Raises:
+        ConfigError: something in the configuration turns out not to be usable.
+    """
+
+    def __init__(self, config: Config, services: Services, previous: "Runtime | None" = None) -> None:
+        self.config = config
+        self._services = services
+        self._previous = previous
+        self.jobs: dict[str, object] = {}
+        """By name: what each scheduled job works on."""
+        self.pool = self._pool(previous)
+        self.scrapes = {source.name: self._scrape(source, previous) for source in config.sources if source.scrape}
+        self.queries = {source.name: self._query(source, previous) for source in config.sources if source.prometheus}
+        self.watchers = {watch.name: self._watcher(watch, previous) for watch in config.watches}
+
+    def start(self) -> None:
+        """Take over from the previous runtime and run."""
+        previous, self._previous = self._previous, None
+        self._services.reporter.retain(
+            servers=[server.name for server in self.config.servers],
+            sources=[source.name for source in self.config.sources],
+            watches=[watch.name for watch in self.config.watches],
+        )
+        known = previous.jobs if previous is not None else {}
+        if previous is None or previous.pool is not self.pool:
+            self.pool.start()
+        for server in self.config.servers:
+            poll = partial(self.pool.poll, server.name)
+            self._every(server.poll_interval, poll, f"poll:{server.name}", "poll", of=self.pool, known=known)
+        for source in self.config.sources:
+            if source.scrape is not None:
+                self._start_scraping(source.name, source.scrape, known)
+        for watch in self.config.watches:
+            self._start_watching(watch, known)
+        if previous is not None:
+            previous.retire(self)
+
+    def stop(self, timeout: float) -> None:
+        """End everything within `timeout` seconds; calls to models that are under way are abandoned."""
+        for name in list(self.jobs):
+            self._services.scheduler.cancel(name)
+        for watcher in self.watchers.values():
+            watcher.close()
+        for scrape in self.scrapes.values():
+            scrape.close()
+        for query in self.queries.values():
+            query.close()
+        self.pool.stop(timeout)
+
+    def retire(self, successor: "Runtime") -> None:
+        """End what the successor did not take over."""
+        for name in self.jobs.keys() - successor.jobs.keys():
+            self._services.scheduler.cancel(name)
+        for name, watcher in self.watchers.items():
+            if successor.watchers.get(name) is not watcher:
+                watcher.close()
+        for name, scrape in self.scrapes.items():
+            if successor.scrapes.get(name) is not scrape:
+                scrape.close()
+        for name, query in self.queries.items():
+            if successor.queries.get(name) is not query:
+                query.close()
+        if successor.pool is not self.pool:
+            self.pool.stop(_HANDOVER_SECONDS)
+
+    def _pool(self, previous: "Runtime | None") -> Pool:
+        if previous is not None and previous.config.servers == self.config.servers:
+            return previous.pool
+        reporter = self._services.reporter
+        return make_pool(
+            self.config.servers,
+            self._services.clock,
+            on_prediction=reporter.prediction,
+            on_failure=reporter.failure,
+            on_poll=reporter.poll,
+        )
+
+    def _scrape(self, source: Source, previous: "Runtime | None") -> ScrapeSource:
+        windows = [watch.window for watch in self.config.watches if watch.source == source.name]
+        horizon = max(windows, default=_DEFAULT_HORIZON)
+        if previous is not None and source in previous.config.sources:
+            known = previous.scrapes[source.name]
+            if known.horizon >= horizon:
+                return known
+        return ScrapeSource(source, horizon=horizon, clock=self._services.clock)
+
+    def _query(self, source: Source, previous: "Runtime | None") -> PrometheusSource:
+        if previous is not None and source in previous.config.sources:
+            return previous.queries[source.name]
+        return PrometheusSource(source, self._services.clock)
+
+    def _watcher(self, watch: Watch, previous: "Runtime | None") -> Watcher:
+        scrape, query = self.scrapes.get(watch.source), self.queries.get(watch.source)
+        if (
+            previous is not None
+            and watch in previous.config.watches
+            and previous.pool is self.pool
+            and previous.scrapes.get(watch.source) is scrape
+            and previous.queries.get(watch.source) is query
+        ):
+            return previous.watchers[watch.name]
+        services, reporter = self._services, self._services.reporter
+        feed: Feed = (
+            ScrapeFeed(watch, scrape)
+            if scrape is not None
+            else QueryFeed(watch, self.queries[watch.source], reporter.collected)
+        )
+        analyst = Analyst(services.tokens.estimate, services.tokens.learn, services.memory)
+        judging = Judging(self.pool, analyst, reporter.instruments, reporter.verdict)
+        return Watcher(watch, feed, judging, reporter.picture, services.clock)
+
+    def _start_scraping(self, name: str, settings: Scrape, known: dict[str, object]) -> None:
+        """Scrape each target at its own time within the interval, and keep the list of targets up to date."""
+        source = self.scrapes[name]
+        reporter = self._services.reporter
+
+        def scrape(target: ScrapeTarget) -> None:
+            collected = target.collect()
+            if source.holds(target):
+                reporter.collected(collected)
+
+        def follow() -> None:
+            changes = source.refresh()
+            for target in changes.removed:
+                job = f"scrape:{name}:{target.address}"
+                self.jobs.pop(job, None)
+                self._services.scheduler.cancel(job)
+                reporter.board.drop_source(name, target.address)
+            for target in source.targets:
+                job = f"scrape:{name}:{target.address}"
+                if self.jobs.get(job) is not target:
+                    offset = source.offset(target, settings.interval)
+                    run = partial(scrape, target)
+                    self._every(settings.interval, run, job, "collect", of=target, known=known, offset=offset)
+
+        self._every(_DISCOVERY_SECONDS, follow, f"discover:{name}", "collect", of=self, known=known)
+
+    def _start_watching(self, watch: Watch, known: dict[str, object]) -> None:
+        watcher = self.watchers[watch.name]
+        # A query waits for another server, so it must not hold one of the few threads that screen.
+        kind: Kind = "screen" if watch.source in self.scrapes else "collect"
+        self._every(watch.interval, watcher.tick, f"watch:{watch.name}", kind, of=watcher, known=known)
+
+    def _every(
+        self,
+        seconds: float,
+        run: Callable[[], object],
+        name: str,
+        kind: Kind,
+        *,
+        of: object,
+        known: dict[str, object],
+        offset: float = 0.0,
+    ) -> None:
+        """Schedule a job of `of`; one that the previous runtime scheduled for the same object keeps its rhythm."""
+        self.jobs[name] = of
+        if known.get(name) is not of:
+            self._services.scheduler.every(seconds, run, name=name, kind=kind, offset=offset)

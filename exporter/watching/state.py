@@ -1,0 +1,71 @@
+"""Which state a watch is in, and why. Pure."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from exporter.board import WatchStateName
+from exporter.config.model import Watch
+from exporter.reasoning.verdict import Verdict
+from exporter.screening.result import ScreenResult
+from exporter.watching.tables import Members
+
+
+@dataclass(frozen=True, eq=False)
+class Screened:
+    """The newest screening of a watch."""
+
+    at: float
+    """Unix seconds."""
+    results: tuple[ScreenResult, ...] = ()
+    """One for each target."""
+    members: tuple[Members, ...] = ()
+    """What is known of the series of each result."""
+    troubles: tuple[str, ...] = ()
+    """What the source could not deliver, in words."""
+
+
+def watch_state(
+    watch: Watch,
+    screened: Screened,
+    verdicts: Sequence[Verdict],
+    *,
+    model_usable: bool,
+    now: float,
+) -> tuple[WatchStateName, str]:
+    """The state and its reason in words; the worst that holds wins.
+
+    Args:
+        watch: the configuration.
+        screened: the newest screening.
+        verdicts: the newest verdict of each group.
+        model_usable: whether some server could judge now.
+        now: Unix seconds.
+    """
+    if not screened.results:
+        if screened.troubles:
+            return "failed", "; ".join(screened.troubles[:3])
+        return "warming", "no series yet: nothing collected, or nothing matches the selectors"
+    age = now - max(float(result.frame.times[-1]) for result in screened.results)
+    if age > 3 * max(watch.interval, *(result.frame.interval for result in screened.results)):
+        return "stale", f"the newest value is {age:.0f} s old"
+    if all(np.isnan(result.score).all() for result in screened.results):
+        longest = max(len(result.frame.times) for result in screened.results)
+        return "warming", f"{longest} instants collected, more are needed"
+    trouble = "" if watch.reason.when == "never" else _model_trouble(verdicts, model_usable=model_usable)
+    return (
+        ("degraded", f"{trouble}: scores are the screen's alone")
+        if trouble
+        else ("ok", "; ".join(screened.troubles[:3]))
+    )
+
+
+def _model_trouble(verdicts: Sequence[Verdict], *, model_usable: bool) -> str:
+    if not model_usable:
+        return "no model can be asked"
+    failed = [verdict for verdict in verdicts if verdict.outcome in ("llm_error", "timeout", "invalid")]
+    if not failed or len(failed) < len(verdicts):
+        return ""
+    newest = max(failed, key=lambda verdict: verdict.at)
+    return f"the model gave no usable answer ({newest.problems[0] if newest.problems else newest.outcome})"

@@ -1,0 +1,237 @@
+"""One watch at work: screening each interval, questions to the model, the picture that others see."""
+
+import logging
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from exporter.board import WatchPicture
+from exporter.clock import Clock
+from exporter.config.model import Watch
+from exporter.lmstudio.pool import LaneSession
+from exporter.reasoning.analyst import Analyst
+from exporter.reasoning.verdict import Verdict
+from exporter.screening.groups import GroupScore, assemble, group_scores
+from exporter.screening.result import ScreenedGroup
+from exporter.screening.screen import screen
+from exporter.series.frame import Frame
+from exporter.series.labels import Labels
+from exporter.watching.decision import Asked, decide
+from exporter.watching.feed import Fed, Feed
+from exporter.watching.state import Screened, watch_state
+from exporter.watching.tables import Members, build_table, members_of
+
+logger = logging.getLogger(__name__)
+
+
+class JudgePool(Protocol):
+    """The part of the server pool that a watch uses."""
+
+    def submit(
+        self,
+        job: Callable[[LaneSession], None],
+        *,
+        patience_seconds: float,
+        on_expired: Callable[[], None],
+    ) -> bool:
+        """Queue a job for a server; False when none can take it."""
+        ...
+
+    def usable(self) -> bool:
+        """Whether some server could answer now."""
+        ...
+
+
+class Events(Protocol):
+    """Who wants to know how analyses end."""
+
+    def analysis(self, watch: str, outcome: str, duration_seconds: float | None) -> None:
+        """One group was analysed or skipped; no duration where no model was asked."""
+        ...
+
+    def snapshot(self, watch: str, dropped: int) -> None:
+        """A snapshot was made, and this many series did not fit."""
+        ...
+
+
+@dataclass(frozen=True)
+class Judging:
+    """What a watch needs to put groups to a model and to tell about it."""
+
+    pool: JudgePool
+    analyst: Analyst
+    events: Events
+    on_verdict: Callable[[Verdict], None]
+
+
+class Watcher:
+    """Runs one watch. `tick` is called each interval; everything else happens in answer to it.
+
+    Args:
+        watch: what to watch.
+        feed: where its frames come from.
+        judging: the model's side.
+        publish: takes the watch's picture whenever it changed.
+        clock: tells the time.
+    """
+
+    def __init__(
+        self,
+        watch: Watch,
+        feed: Feed,
+        judging: Judging,
+        publish: Callable[[WatchPicture], None],
+        clock: Clock,
+    ) -> None:
+        self.watch = watch
+        self._feed = feed
+        self._judging = judging
+        self._publish = publish
+        self._clock = clock
+        self._descriptions = [selection.description for selection in watch.select]
+        self._members: dict[str, Members] = {}
+        self._lock = threading.Lock()
+        self._closed = False
+        self._screened = Screened(at=clock.now())
+        self._asked: dict[Labels, Asked] = {}
+        self._verdicts: dict[Labels, Verdict] = {}
+
+    def tick(self) -> None:
+        """Screen what the source has now, show it, and put to the model what should be."""
+        now = self._clock.now()
+        screened = self._screen(self._feed.take(now), now)
+        with self._lock:
+            self._screened = screened
+        self._show()
+        scores = group_scores(screened.results, [of.grouping for of in screened.members], self.watch.threshold)
+        for key, score in scores.items():
+            self._consider(key, score, screened, now)
+        self._forget_all_but(scores, now)
+
+    def groups(self) -> tuple[ScreenedGroup, ...]:
+        """All groups with their most anomalous series, for pages."""
+        screened = self._screened
+        keys = dict.fromkeys(key for of in screened.members for key in of.grouping.keys)
+        return tuple(self._group(key, screened) for key in keys)
+
+    def waiting(self) -> int:
+        """How many groups wait for an answer."""
+        return sum(asked.in_flight for asked in list(self._asked.values()))
+
+    def close(self) -> None:
+        """Show nothing any more, whatever answers still come."""
+        with self._lock:
+            self._closed = True
+
+    def _screen(self, fed: Fed, now: float) -> Screened:
+        self._members = {frame.target: self._members_of(frame) for frame in fed.frames}
+        members = [self._members[frame.target] for frame in fed.frames]
+        results = [screen(frame, of.policy, of.settings) for frame, of in zip(fed.frames, members, strict=True)]
+        return Screened(now, tuple(results), tuple(members), fed.troubles)
+
+    def _members_of(self, frame: Frame) -> Members:
+        known = self._members.get(frame.target)
+        if known is not None and known.series is frame.series:
+            return known
+        return members_of(frame, self.watch)
+
+    def _group(self, key: Labels, screened: Screened) -> ScreenedGroup:
+        return assemble(
+            self.watch.name,
+            key,
+            screened.results,
+            [of.grouping for of in screened.members],
+            self._descriptions,
+            limit=self.watch.reason.max_series,
+            threshold=self.watch.threshold,
+        )
+
+    def _consider(self, key: Labels, score: GroupScore, screened: Screened, now: float) -> None:
+        asked = self._asked.setdefault(key, Asked(now))
+        decision = decide(self.watch.reason, score, asked, now)
+        if decision == "ask":
+            self._ask(key, screened, now)
+        elif decision not in ("never", "warming"):
+            self._judging.events.analysis(self.watch.name, decision, None)
+
+    def _ask(self, key: Labels, screened: Screened, now: float) -> None:
+        group = self._group(key, screened)
+        asked_before = self._asked[key]
+        self._asked[key] = Asked(now, in_flight=True, ever=True)
+
+        def give_up() -> None:
+            self._asked[key] = asked_before
+            self._judging.events.analysis(self.watch.name, "skipped_busy", None)
+
+        taken = self._judging.pool.submit(
+            lambda session: self._judge(group, session),
+            patience_seconds=max(self.watch.interval, self.watch.reason.cooldown),
+            on_expired=give_up,
+        )
+        if not taken:
+            give_up()
+
+    def _judge(self, group: ScreenedGroup, session: LaneSession) -> None:
+        began = self._clock.monotonic()
+        try:
+            verdict = self._judging.analyst.judge(
+                group,
+                context=self.watch.context,
+                at=self._clock.now(),
+                ask=session.ask,
+                server=session.server,
+                model=session.model,
+            )
+        finally:
+            self._asked[group.key] = replace(self._asked[group.key], in_flight=False)
+        self._judging.events.analysis(self.watch.name, verdict.outcome, self._clock.monotonic() - began)
+        self._judging.events.snapshot(self.watch.name, verdict.dropped)
+        self._judging.on_verdict(verdict)
+        with self._lock:
+            self._verdicts[group.key] = verdict
+        self._show()
+
+    def _forget_all_but(self, present: Mapping[Labels, GroupScore], now: float) -> None:
+        """Let go of groups that are gone and of verdicts too old to speak for the present."""
+        for key in self._asked.keys() - present.keys():
+            if not self._asked[key].in_flight:
+                del self._asked[key]
+        with self._lock:
+            for key in [key for key, verdict in self._verdicts.items() if now - verdict.at > self._verdict_lifetime]:
+                del self._verdicts[key]
+
+    @property
+    def _verdict_lifetime(self) -> float:
+        """Seconds: the longest regular distance between two questions about the same group, and one interval."""
+        reason = self.watch.reason
+        return max(reason.every, reason.cooldown, self.watch.interval) + 2 * self.watch.interval
+
+    def _show(self) -> None:
+        """Build the picture from the newest screening and the verdicts, and hand it out."""
+        with self._lock:
+            if self._closed:
+                return
+            verdicts = tuple(self._verdicts.values())
+            state, reason = watch_state(
+                self.watch,
+                self._screened,
+                verdicts,
+                model_usable=self._judging.pool.usable(),
+                now=self._clock.now(),
+            )
+            newest = max((verdict for verdict in verdicts if verdict.predictions), key=lambda v: v.at, default=None)
+            self._publish(
+                WatchPicture(
+                    name=self.watch.name,
+                    state=state,
+                    reason=reason,
+                    at=self._screened.at,
+                    tables=tuple(
+                        build_table(result, members, self._verdicts)
+                        for result, members in zip(self._screened.results, self._screened.members, strict=True)
+                    ),
+                    verdicts=dict(self._verdicts),
+                    prompt_tokens=newest.predictions[-1].prompt_tokens if newest else None,
+                ),
+            )

@@ -1,0 +1,142 @@
+"""Real programs for the integration tests: found on PATH or beside the virtual environment, started, polled, ended."""
+
+import contextlib
+import json
+import shutil
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Self, TypeVar
+
+T = TypeVar("T")
+ROOT = Path(__file__).parents[2]
+
+
+def program(name: str) -> str:
+    """The path of a program; the message says what provides it."""
+    found = shutil.which(name) or shutil.which(name, path=str(ROOT / ".venv/debian/usr/bin"))
+    assert found, f"{name} is not here; tools/setup-debian (part of `make test`) unpacks it"
+    return found
+
+
+def eventually(probe: Callable[[], T], *, seconds: float = 30.0, what: str) -> T:
+    """The first true value that `probe` gives; fails with its last value when none comes in time."""
+    deadline = time.monotonic() + seconds
+    while True:
+        value = probe()
+        if value:
+            return value
+        assert time.monotonic() < deadline, f"{what}: not within {seconds} s, last {value!r}"
+        time.sleep(0.1)
+
+
+def free_port() -> int:
+    """A port on which nothing listens now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def fetch(url: str, *, data: bytes | None = None, headers: dict[str, str] | None = None) -> tuple[int, str]:
+    """Status and text of an answer; an HTTP error is an answer too."""
+    request = urllib.request.Request(url, data=data, headers=headers or {})
+    try:
+        with urllib.request.urlopen(request, timeout=30) as response:
+            return response.status, response.read().decode()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.read().decode()
+
+
+@contextlib.contextmanager
+def running(arguments: list[str], log: Path, **options: Any) -> Iterator[subprocess.Popen[bytes]]:
+    """A process that is ended afterwards by its own id; its output goes to a file for the case of failure."""
+    with log.open("wb") as output:
+        process = subprocess.Popen(arguments, stdout=output, stderr=subprocess.STDOUT, **options)
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                process.terminate()
+                try:
+                    process.wait(15)
+                except subprocess.TimeoutExpired:
+                    process.kill()
+                    process.wait()
+
+
+class Prometheus:
+    """A real Prometheus on a free port of loopback."""
+
+    def __init__(self, config: str, folder: Path) -> None:
+        folder.mkdir()
+        self.url = f"http://127.0.0.1:{free_port()}"
+        self._folder = folder
+        (folder / "prometheus.yml").write_text(config)
+        self._stack = contextlib.ExitStack()
+
+    def start(self) -> "Prometheus":
+        """Start it and wait until it is ready."""
+        arguments = [
+            program("prometheus"),
+            f"--config.file={self._folder / 'prometheus.yml'}",
+            f"--storage.tsdb.path={self._folder / 'data'}",
+            f"--web.listen-address={self.url.removeprefix('http://')}",
+        ]
+        process = self._stack.enter_context(running(arguments, self._folder / "log"))
+        eventually(lambda: process.poll() is not None or self._ready(), what="Prometheus ready")
+        assert process.poll() is None, (self._folder / "log").read_text()
+        return self
+
+    def stop(self) -> None:
+        """End it."""
+        self._stack.close()
+
+    def query(self, expression: str) -> list[dict[str, Any]]:
+        """The result of an instant query."""
+        status, text = fetch(f"{self.url}/api/v1/query?{urllib.parse.urlencode({'query': expression})}")
+        assert status == 200, text
+        result: list[dict[str, Any]] = json.loads(text)["data"]["result"]
+        return result
+
+    def targets(self) -> list[dict[str, Any]]:
+        """The active targets with their health and last error."""
+        active: list[dict[str, Any]] = json.loads(fetch(f"{self.url}/api/v1/targets")[1])["data"]["activeTargets"]
+        return active
+
+    def _ready(self) -> bool:
+        with contextlib.suppress(OSError):
+            return fetch(f"{self.url}/-/ready")[0] == 200
+        return False
+
+
+class NodeExporter:
+    """A real node_exporter on a free port of loopback; as a string, its address."""
+
+    def __init__(self, log: Path) -> None:
+        self._address = f"127.0.0.1:{free_port()}"
+        self._log = log
+        self._stack = contextlib.ExitStack()
+
+    def __str__(self) -> str:
+        return self._address
+
+    def __format__(self, _spec: str) -> str:
+        return self._address
+
+    def __enter__(self) -> Self:
+        arguments = [program("prometheus-node-exporter"), f"--web.listen-address={self._address}"]
+        self._stack.enter_context(running(arguments, self._log))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """End it."""
+        self._stack.close()

@@ -1,0 +1,46 @@
+"""When a group is put to the model."""
+
+import math
+
+import pytest
+
+from exporter.config.model import Reason
+from exporter.screening.groups import GroupScore
+from exporter.watching.decision import Asked, decide
+
+CALM = GroupScore(key=(), total=3, suspicious=0, top_score=0.2)
+ODD = GroupScore(key=(), total=3, suspicious=1, top_score=0.9)
+WARMING = GroupScore(key=(), total=3, suspicious=0, top_score=math.nan)
+REASON = {"when": "suspicious", "every": "30m", "cooldown": "2m"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "score", "asked", "expected"),
+    [
+        pytest.param(
+            {}, ODD, Asked(at=1000.0), "ask", id="a suspicious group never asked about is asked about at once"
+        ),
+        pytest.param({}, ODD, Asked(at=900.0, ever=True), "skipped_cooldown", id="not again within the cooldown"),
+        pytest.param({}, ODD, Asked(at=880.0, ever=True), "ask", id="again once the cooldown has passed"),
+        pytest.param(
+            {}, ODD, Asked(at=0.0, in_flight=True, ever=True), "skipped_busy", id="not while an answer is awaited"
+        ),
+        pytest.param({}, CALM, Asked(at=1000.0), "skipped_calm", id="a calm group just met is left alone"),
+        pytest.param({}, CALM, Asked(at=-800.0, ever=True), "ask", id="a calm group is asked about every 30 minutes"),
+        pytest.param({}, CALM, Asked(at=-799.0, ever=True), "skipped_calm", id="but not before"),
+        pytest.param({"every": 0}, CALM, Asked(at=-1e9, ever=True), "skipped_calm", id="every 0: a calm group never"),
+        pytest.param({"when": "always"}, CALM, Asked(at=1000.0), "ask", id="always: a calm group too"),
+        pytest.param(
+            {"when": "always"},
+            CALM,
+            Asked(at=900.0, ever=True),
+            "skipped_cooldown",
+            id="always: within the cooldown not",
+        ),
+        pytest.param({"when": "always"}, WARMING, Asked(at=0.0), "warming", id="not before any series has a score"),
+        pytest.param({"when": "never"}, ODD, Asked(at=0.0), "never", id="never"),
+    ],
+)
+def test_who_is_asked(changes, score, asked, expected):
+    reason = Reason.model_validate(REASON | changes)
+    assert decide(reason, score, asked, now=1000.0) == expected

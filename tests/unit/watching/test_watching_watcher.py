@@ -1,0 +1,180 @@
+"""One watch at work, interval by interval."""
+
+import math
+
+import pytest
+from watching_world import START, World, calm, frame, says, spiking
+
+from exporter.lmstudio.failures import ModelFailure
+
+ALWAYS = {"reason": {"when": "always", "cooldown": "1m"}}
+
+
+def test_a_calm_watch_is_ok_and_no_model_is_asked():
+    world = World()
+    picture = world.tick(frame({"x": calm()}))
+    assert picture.state == "ok"
+    assert world.scores()["x"] < 0.5
+    assert (world.pool.jobs, world.outcomes) == ([], ["skipped_calm"])
+
+
+def test_a_suspicious_group_is_put_to_the_model_and_its_finding_moves_the_score():
+    world = World()
+    world.tick(frame({"x": spiking(), "y": calm()}))
+    screen = world.scores()
+    assert screen["x"] >= 0.5
+    world.pool.run(says(10))
+    assert [verdict.outcome for verdict in world.verdicts] == ["ok"]
+    assert world.scores()["x"] > screen["x"]
+    table = world.pictures[-1].tables[0]
+    assert (table.llm[0], table.confidence[0], table.kind[0]) == (1.0, 1.0, "spike")
+
+
+def test_a_model_that_calls_it_harmless_lowers_the_score_within_the_band():
+    world = World()
+    world.tick(frame({"x": spiking()}))
+    screen = world.scores()["x"]
+    world.pool.run(says(0))
+    assert screen - 0.15 <= world.scores()["x"] < screen
+
+
+def test_a_group_is_not_asked_about_again_while_an_answer_is_awaited_nor_within_the_cooldown():
+    world = World(**ALWAYS)
+    world.tick(frame({"x": calm()}))
+    world.tick(frame({"x": calm()}))
+    assert len(world.pool.jobs) == 1
+    world.pool.run(says(1))
+    world.tick(frame({"x": calm()}))
+    world.clock.advance(60)
+    world.tick(frame({"x": calm()}, end=START + 60))
+    assert world.outcomes == ["skipped_busy", "ok", "skipped_cooldown"]
+    assert len(world.pool.jobs) == 1
+
+
+def test_when_no_server_can_take_the_question_it_is_asked_again_at_the_next_interval():
+    world = World()
+    world.pool.accepts = False
+    world.tick(frame({"x": spiking()}))
+    world.pool.accepts = True
+    world.tick(frame({"x": spiking()}))
+    assert world.outcomes == ["skipped_busy"]
+    assert len(world.pool.jobs) == 1
+
+
+def test_a_question_that_waited_too_long_is_counted_and_asked_again():
+    world = World()
+    world.tick(frame({"x": spiking()}))
+    world.pool.expire()
+    world.tick(frame({"x": spiking()}))
+    assert world.outcomes == ["skipped_busy"]
+    assert len(world.pool.jobs) == 1
+
+
+def test_groups_are_judged_apart():
+    world = World(group_by=["instance"])
+    world.tick(
+        frame({"x": spiking()}, target="a"), frame({"x": spiking()}, target="b"), frame({"x": calm()}, target="c")
+    )
+    world.pool.run(says(9))
+    assert [dict(verdict.group) for verdict in world.verdicts] == [{"instance": "a"}, {"instance": "b"}]
+
+
+def test_a_group_may_span_targets():
+    world = World()
+    world.tick(frame({"x": spiking()}, target="a"), frame({"x": spiking()}, target="b"))
+    world.pool.run(says(9))
+    (verdict,) = world.verdicts
+    assert {dict(finding.series.labels)["instance"] for finding in verdict.findings} == {"a", "b"}
+
+
+def test_a_model_that_fails_leaves_the_screens_score_and_a_degraded_watch():
+    def fails(_request):
+        raise ModelFailure("crashed", "The model has crashed.")
+
+    world = World()
+    world.tick(frame({"x": spiking()}))
+    screen = world.scores()["x"]
+    world.pool.run(fails)
+    assert world.scores()["x"] == screen
+    assert math.isnan(world.pictures[-1].tables[0].llm[0])
+    assert world.pictures[-1].state == "degraded"
+    assert world.outcomes == ["llm_error"]
+
+
+def test_without_a_usable_model_scores_go_on_and_the_watch_is_degraded():
+    world = World()
+    world.pool.is_usable = False
+    picture = world.tick(frame({"x": spiking()}))
+    assert picture.state == "degraded"
+    assert world.scores()["x"] >= 0.5
+
+
+def test_a_watch_that_asks_no_model_needs_none():
+    world = World(reason={"when": "never"})
+    world.pool.is_usable = False
+    assert world.tick(frame({"x": spiking()})).state == "ok"
+    assert (world.pool.jobs, world.outcomes) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("frames", "troubles", "state"),
+    [
+        pytest.param((), (), "warming", id="nothing collected yet"),
+        pytest.param((), ("a:1: refused",), "failed", id="nothing could be collected"),
+        pytest.param((frame({"x": [1.0, 2.0]}),), (), "warming", id="too little history"),
+        pytest.param((frame({"x": calm()}, end=START - 3600),), (), "stale", id="the newest value is old"),
+        pytest.param((frame({"x": calm()}),), ("a:1: refused",), "ok", id="one target of two is down"),
+    ],
+)
+def test_the_state_says_why_there_is_no_score(frames, troubles, state):
+    picture = World().tick(*frames, troubles=troubles)
+    assert picture.state == state
+    assert (picture.reason != "") == (state != "ok" or bool(troubles))
+
+
+def test_a_verdict_older_than_its_lifetime_is_shown_no_longer():
+    world = World(reason={"when": "suspicious", "every": "5m", "cooldown": "1m"})
+    world.tick(frame({"x": spiking()}))
+    world.pool.run(says(9))
+    assert world.pictures[-1].verdicts
+    world.clock.advance(6 * 60)
+    world.tick(frame({"x": calm()}, end=START + 360))
+    picture = world.tick(frame({"x": calm()}, end=START + 360))
+    assert not picture.verdicts
+    assert math.isnan(picture.tables[0].llm[0])
+
+
+def test_a_series_that_vanished_before_the_answer_came_is_not_shown():
+    world = World()
+    world.tick(frame({"x": spiking(), "y": calm()}))
+    jobs, world.pool.jobs = world.pool.jobs, []
+    world.tick(frame({"y": calm()}))
+    world.pool.jobs = jobs
+    world.pool.run(says(9))
+    assert list(world.scores()) == ["y"]
+
+
+def test_a_closed_watch_shows_nothing_any_more():
+    world = World()
+    world.tick(frame({"x": spiking()}))
+    world.watcher.close()
+    shown = len(world.pictures)
+    world.pool.run(says(9))
+    assert len(world.pictures) == shown
+
+
+def test_value_and_band_are_shown_for_suspicious_series_and_those_marked():
+    marked = World(select=[{"series": "x", "band": True}])
+    marked.tick(frame({"x": calm()}))
+    plain = World()
+    plain.tick(frame({"x": calm(), "y": spiking()}))
+    assert not math.isnan(marked.pictures[-1].tables[0].value[0])
+    assert [math.isnan(value) for value in plain.pictures[-1].tables[0].value] == [True, False]
+
+
+def test_pages_get_the_groups_with_evidence_for_suspicious_series():
+    world = World()
+    world.tick(frame({"x": spiking(), "y": calm()}))
+    (group,) = world.watcher.groups()
+    assert [each.series.name for each in group.series] == ["x", "y"]
+    assert group.series[0].evidence

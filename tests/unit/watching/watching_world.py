@@ -1,0 +1,172 @@
+"""A small world for a watch: frames given by hand, a pool that keeps jobs until told to run them, a manual clock."""
+
+import json
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from exporter.board import WatchPicture
+from exporter.clock import ManualClock
+from exporter.config.model import Watch
+from exporter.lmstudio.wire import ChatRequest, Model, Prediction
+from exporter.reasoning.analyst import Analyst
+from exporter.reasoning.memory import Memory
+from exporter.reasoning.verdict import Verdict
+from exporter.series.frame import Frame
+from exporter.series.labels import Series
+from exporter.watching.feed import Fed
+from exporter.watching.watcher import Judging, Watcher
+
+MODEL = Model(id="m", key="m", kind="llm", loaded=True, context_length=8192)
+START = 1_000_000.0
+
+
+def frame(rows: dict[str, list[float]], *, target: str = "t", end: float = START, interval: float = 15.0) -> Frame:
+    """A frame of one target; the last value of each row is at `end`."""
+    values = np.array(list(rows.values()), dtype=np.float64)
+    count = values.shape[1]
+    return Frame(
+        target=target,
+        series=tuple(Series(name, (("instance", target),)) for name in rows),
+        select=np.zeros(len(rows), dtype=np.intp),
+        times=end - interval * np.arange(count - 1, -1, -1.0),
+        values=values,
+        interval=interval,
+    )
+
+
+def calm(count: int = 60) -> list[float]:
+    """A series that does what it always does."""
+    return [10.0 + 0.1 * ((7 * index) % 5) for index in range(count)]
+
+
+def spiking(count: int = 60) -> list[float]:
+    """The same with a last value far outside."""
+    return [*calm(count - 1), 100.0]
+
+
+@dataclass
+class Pool:
+    """Keeps jobs until `run`."""
+
+    is_usable: bool = True
+    accepts: bool = True
+    jobs: list = field(default_factory=list)
+    expiries: list = field(default_factory=list)
+
+    def submit(self, job, *, patience_seconds, on_expired):
+        if not self.accepts:
+            return False
+        self.jobs.append(job)
+        self.expiries.append(on_expired)
+        return True
+
+    def usable(self):
+        return self.is_usable
+
+    def run(self, answer) -> None:
+        """Run all jobs; `answer` gets each request and returns the text of the model, or raises."""
+        jobs, self.jobs, self.expiries = self.jobs, [], []
+        for job in jobs:
+            job(_Session(answer))
+
+    def expire(self) -> None:
+        """Let all jobs wait too long."""
+        expiries, self.jobs, self.expiries = self.expiries, [], []
+        for on_expired in expiries:
+            on_expired()
+
+
+class _Session:
+    server = "desk"
+    model = MODEL
+
+    def __init__(self, answer) -> None:
+        self._answer = answer
+
+    def ask(self, request: ChatRequest) -> Prediction:
+        return Prediction(
+            server="desk",
+            model="m",
+            asked_model=request.model,
+            text=self._answer(request),
+            reasoning="",
+            finish_reason="stop",
+            prompt_tokens=400,
+            output_tokens=80,
+            reasoning_tokens=None,
+            cached_prompt_tokens=None,
+            time_to_first_token_seconds=0.5,
+            duration_seconds=1.0,
+            tokens_per_second=160.0,
+            timed_by="clock",
+        )
+
+
+def says(score: int, confidence: int = 10):
+    """A model that gives every shown series this score, citing its first fact."""
+
+    def answer(request: ChatRequest) -> str:
+        findings = request.schema["properties"]["findings"]["properties"]
+        return json.dumps(
+            {
+                "findings": {
+                    name: {
+                        "evidence": finding["properties"]["evidence"]["items"]["enum"][:1],
+                        "text": "It left its usual range.",
+                        "kind": "spike" if score >= 5 else "none",
+                        "score": score,
+                        "confidence": confidence,
+                    }
+                    for name, finding in findings.items()
+                },
+                "summary": "One series left its usual range.",
+                "cause": "Unknown.",
+                "next_steps": "Look at the load.",
+                "score": score,
+            },
+        )
+
+    return answer
+
+
+class World:
+    """A watcher with everything around it under a test's control."""
+
+    def __init__(self, **watch) -> None:
+        defaults = {"name": "w", "source": "s", "select": ["x"], "interval": "15s", "window": "15m"}
+        self.watch = Watch.model_validate({**defaults, **watch})
+        self.clock = ManualClock(START)
+        self.pool = Pool()
+        self.fed = Fed((), ())
+        self.pictures: list[WatchPicture] = []
+        self.outcomes: list[str] = []
+        self.verdicts: list[Verdict] = []
+        analyst = Analyst(lambda text, _model: len(text) // 4, lambda *_: None, Memory())
+        judging = Judging(self.pool, analyst, self, self.verdicts.append)
+        self.watcher = Watcher(self.watch, self, judging, self.pictures.append, self.clock)
+
+    def take(self, at: float) -> Fed:
+        """The feed."""
+        return self.fed
+
+    def analysis(self, watch: str, outcome: str, duration_seconds: float | None) -> None:
+        """The events."""
+        self.outcomes.append(outcome)
+
+    def snapshot(self, watch: str, dropped: int) -> None:
+        """The events."""
+
+    def tick(self, *frames: Frame, troubles: tuple[str, ...] = ()) -> WatchPicture:
+        """One interval with these frames."""
+        self.fed = Fed(frames, troubles)
+        self.watcher.tick()
+        return self.pictures[-1]
+
+    def scores(self) -> dict[str, float]:
+        """The combined scores of the newest picture, by metric."""
+        return {
+            series.name: float(score)
+            for table in self.pictures[-1].tables
+            for series, score in zip(table.series, table.anomaly, strict=True)
+        }
