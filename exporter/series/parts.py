@@ -24,6 +24,8 @@ class Pick:
     selector: Selector | None
     """None for a PromQL query: it takes nothing from a scraped target."""
     as_: As
+    unit: str = ""
+    """The user's word for the unit of what is taken; counts more than the source's and the name's."""
 
 
 def pick_of(selection: Selection) -> Pick:
@@ -32,7 +34,7 @@ def pick_of(selection: Selection) -> Pick:
     Raises:
         ValueError: `series` is no selector; names the position.
     """
-    return Pick(None if selection.series is None else Selector.parse(selection.series), selection.as_)
+    return Pick(None if selection.series is None else Selector.parse(selection.series), selection.as_, selection.unit)
 
 
 class Part(NamedTuple):

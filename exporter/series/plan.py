@@ -10,6 +10,7 @@ from exporter.series.frame import IntArray
 from exporter.series.labels import Labels, Series
 from exporter.series.parts import SHARES, GroupStat, Part, PartKind, Pick, RowStat, Uses, part_of, uses_of
 from exporter.series.steps import Output, Step, steps_for
+from exporter.series.units import unit_in
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,22 +47,29 @@ class Planner:
             if match.uses.alone is not None:
                 outputs.append(_alone(row, match, *match.uses.alone))
             if match.part is not None and match.uses.together:
-                group = groups.setdefault(match.part[:2], _Group(series))
+                group = groups.setdefault(match.part[:2], _Group(match.series))
                 group.join(row, match.part, match.uses)
         for (family, labels), group in groups.items():
             outputs.extend(group.outputs(family, labels))
         outputs.sort(key=lambda output: (output.pick, output.series.name, output.series.labels))
-        return _plan(generation, outputs)
+        return _plan(generation, [self._in_users_unit(output) for output in outputs])
+
+    def _in_users_unit(self, output: Output) -> Output:
+        unit = self._picks[output.pick].unit
+        return replace(output, series=replace(output.series, unit=unit)) if unit else output
 
     def _match(self, series: Series) -> "_Match":
         part = part_of(series)
-        return _Match(series, part, uses_of(series, part, self._picks))
+        described = series if series.unit else replace(series, unit=unit_in(series.name))
+        return _Match(series, described, part, uses_of(series, part, self._picks))
 
 
 @dataclass(frozen=True, slots=True)
 class _Match:
-    series: Series
+    raw: Series
     """Kept, so that its id stays its own."""
+    series: Series
+    """The same, with a unit where its name tells one."""
     part: Part | None
     uses: Uses
 

@@ -12,6 +12,7 @@ from exporter.config.model import PrometheusApi, Source
 from exporter.errors import BadDataError, LmwatchError, TransientError
 from exporter.series.frame import Frame, IntArray
 from exporter.series.labels import Series
+from exporter.series.units import unit_in
 from exporter.sources.collected import Collected
 from exporter.sources.grid import Grid, Table, stack
 from exporter.sources.http import Answer, Cancel, HttpSession
@@ -32,6 +33,8 @@ class Query:
     """PromQL."""
     select: int
     """Which entry of the watch's `select` list this is."""
+    unit: str = ""
+    """The user's word; empty where the name tells it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,7 +161,7 @@ class PrometheusSource:
 
     def _frame(self, queries: tuple[Query, ...], tables: list[Table], grid: Grid) -> Frame:
         series = tuple(
-            Series(query.name, labels, help=query.expr)
+            Series(query.name, labels, help=query.expr, unit=query.unit or unit_in(query.name))
             for query, table in zip(queries, tables, strict=True)
             for labels in table.labels
         )

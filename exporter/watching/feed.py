@@ -65,7 +65,7 @@ class QueryFeed:
 
     def __init__(self, watch: Watch, source: PrometheusSource, on_collected: Callable[[Collected], None]) -> None:
         self._queries: Sequence[Query] = [
-            Query(name=selection.name or "", expr=selection.query or "", select=index)
+            Query(name=selection.name or "", expr=selection.query or "", select=index, unit=selection.unit)
             for index, selection in enumerate(watch.select)
         ]
         self._span = watch.window
