@@ -94,12 +94,12 @@ def run() -> list[dict[str, Any]]:
     cpu = statistics.median(cpu for cpu, _ in rounds) * scale
     note = f"{TARGETS} targets x {SERIES} series over HTTP on loopback, median of {ROUNDS} rounds, scaled to {GOAL}"
     return [
-        _row("scrape_share_of_one_core", cpu / INTERVAL, "cores", 1.0, note),
-        _row("scrape_round_cpu", cpu, "s", INTERVAL, f"CPU of a round of {GOAL} scrapes; {note}"),
+        _row("scrape 1,000 targets each 15 s", cpu / INTERVAL, "cores", 1.0, note),
+        _row("scrape: CPU of a round", cpu, "s", INTERVAL, f"CPU of a round of {GOAL} scrapes; {note}"),
         _row(
-            "scrape_first_round_cpu", first * scale, "s", INTERVAL, f"connections and layouts are new; scaled to {GOAL}"
+            "scrape: CPU of the first round", first * scale, "s", INTERVAL, f"connections and layouts are new; scaled to {GOAL}"
         ),
-        _row("scrape_cpu_per_target", cpu / GOAL * 1000, "ms", INTERVAL, f"on {os.cpu_count()} cores"),
+        _row("scrape: CPU of one target", cpu / GOAL * 1000, "ms", INTERVAL, f"on {os.cpu_count()} cores"),
     ]
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from exporter.board import ReloadState
 from exporter.clock import Clock, SystemClock
-from exporter.config.show import redacted_yaml
 from exporter.config.model import Config
+from exporter.config.show import redacted_yaml
 from exporter.errors import LmwatchError
 from exporter.journal.store import Journal
 from exporter.logs import fields
