@@ -36,16 +36,18 @@ def run() -> list[dict[str, Any]]:
     size = len(exposition.respond("", "", ())[2]) / 1e6
     packed = len(exposition.respond("", "gzip", ())[2]) / 1e6
     return [
-        _row("metrics_plain", _median_ms(lambda: exposition.respond("", "", ())), SCRAPE_BAR_MS, f"{size:.2f} MB"),
-        _row("metrics_gzip", _median_ms(lambda: exposition.respond("", "gzip", ())), SCRAPE_BAR_MS, f"{packed:.2f} MB"),
+        _row("/metrics", _median_ms(lambda: exposition.respond("", "", ())), SCRAPE_BAR_MS, f"{size:.2f} MB"),
         _row(
-            "metrics_openmetrics_gzip",
+            "/metrics, gzip", _median_ms(lambda: exposition.respond("", "gzip", ())), SCRAPE_BAR_MS, f"{packed:.2f} MB"
+        ),
+        _row(
+            "/metrics, OpenMetrics and gzip",
             _median_ms(lambda: exposition.respond(_OPENMETRICS, "gzip", ())),
             SCRAPE_BAR_MS,
             "as Prometheus asks",
         ),
-        _row("render_first_picture", first, RENDER_BAR_MS, "labels are written too"),
-        _row("render_next_picture", again, RENDER_BAR_MS, "only numbers are new"),
+        _row("render a first picture", first, RENDER_BAR_MS, "labels are written too"),
+        _row("render the next picture", again, RENDER_BAR_MS, "only numbers are new"),
     ]
 
 
@@ -102,7 +104,7 @@ def _median_ms(call: Callable[[], object]) -> float:
 
 def _row(name: str, value: float, bar: float, note: str) -> dict[str, Any]:
     return {
-        "name": f"{name}_{SERIES}_series",
+        "name": f"{name} ({SERIES} series)",
         "value": value,
         "unit": "ms",
         "bar": bar,

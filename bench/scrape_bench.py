@@ -97,7 +97,11 @@ def run() -> list[dict[str, Any]]:
         _row("scrape 1,000 targets each 15 s", cpu / INTERVAL, "cores", 1.0, note),
         _row("scrape: CPU of a round", cpu, "s", INTERVAL, f"CPU of a round of {GOAL} scrapes; {note}"),
         _row(
-            "scrape: CPU of the first round", first * scale, "s", INTERVAL, f"connections and layouts are new; scaled to {GOAL}"
+            "scrape: CPU of the first round",
+            first * scale,
+            "s",
+            INTERVAL,
+            f"connections and layouts are new; scaled to {GOAL}",
         ),
         _row("scrape: CPU of one target", cpu / GOAL * 1000, "ms", INTERVAL, f"on {os.cpu_count()} cores"),
     ]

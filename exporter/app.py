@@ -113,6 +113,8 @@ class App:
                 self.board.update(lambda b: replace(b, reload=replace(b.reload, successful=False, error=failed)))
                 logger.error("the configuration was not reloaded", extra=fields(error=failed))  # noqa: TRY400
                 raise
+            for key in _only_at_start(self.runtime.config, config):
+                logger.warning("a changed key takes effect only at the next start", extra=fields(key=key))
             successor.start()
             self.runtime = successor
             now = self._clock.now()
@@ -131,3 +133,10 @@ class App:
                 self.journal.prune(self._clock.now() - journal.retention)
 
         self._services.scheduler.every(3600.0, prune, name="journal:prune", kind="housekeeping")
+
+
+def _only_at_start(before: Config, after: Config) -> list[str]:
+    """The changed keys that a reload does not follow."""
+    paths = [config.journal.path if config.journal else None for config in (before, after)]
+    changed = {"journal.path": paths[0] != paths[1], "web.external_url": before.web != after.web}
+    return [key for key, differs in changed.items() if differs]

@@ -218,7 +218,7 @@ def _verdict(case: _Case, exchange: _Exchange, prefix: int) -> Verdict:
         cause=parsed.cause if parsed else "",
         next_steps=parsed.next_steps if parsed else "",
         findings=parsed.findings if parsed else (),
-        problems=exchange.problems,
+        problems=(*exchange.problems, *_other_model(exchange.predictions, case.model)),
         facts=snapshot.facts,
         prompt=transcript(exchange.request) if exchange.request else "",
         answer=exchange.answer,
@@ -227,6 +227,15 @@ def _verdict(case: _Case, exchange: _Exchange, prefix: int) -> Verdict:
         prompt_tokens_estimated=prefix + snapshot.estimated_tokens if snapshot.shown else 0,
         predictions=exchange.predictions,
     )
+
+
+def _other_model(predictions: tuple[Prediction, ...], asked: Model) -> tuple[str, ...]:
+    """That another model answered than the one asked: LM Studio does that with an identifier that it no longer knows.
+
+    It is said and does not count against the answer, which was checked like any other.
+    """
+    others = {each.model for each in predictions} - {asked.id, asked.key, ""}
+    return tuple(f"{asked.id} was asked, {other} answered" for other in sorted(others))
 
 
 def _outcome(exchange: _Exchange) -> Outcome:

@@ -66,6 +66,13 @@ def test_what_does_not_hold_makes_it_ungrounded_without_asking_again() -> None:
     assert len(verdict.findings) == 3
 
 
+def test_an_answer_of_another_model_than_asked_is_taken_and_said() -> None:
+    model = ScriptedModel(answer())
+    verdict = Bench().judge(lambda request: replace(model(request), model="someone-else"))
+    assert (verdict.outcome, verdict.model) == ("ok", "someone-else")
+    assert verdict.problems == (f"{MODEL.id} was asked, someone-else answered",)
+
+
 def test_an_unreadable_answer_is_asked_for_once_more_with_what_was_wrong() -> None:
     model = ScriptedModel("It all looks fine.", answer())
     verdict = Bench().judge(model)
