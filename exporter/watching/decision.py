@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from exporter.config.model import Reason
+from exporter.config.model import Reason, Watch
 from exporter.screening.groups import GroupScore
 
 Decision = Literal["ask", "never", "warming", "skipped_calm", "skipped_cooldown", "skipped_busy"]
@@ -19,6 +19,8 @@ class Asked:
     in_flight: bool = False
     ever: bool = False
     """False while `at` is only when the group was first seen."""
+    suspicious: bool = False
+    """Whether it was asked about because the screen found something."""
 
 
 def decide(reason: Reason, score: GroupScore, asked: Asked, now: float) -> Decision:
@@ -38,3 +40,24 @@ def decide(reason: Reason, score: GroupScore, asked: Asked, now: float) -> Decis
     if asked.ever and now - asked.at < reason.cooldown:
         return "skipped_cooldown"
     return "ask"
+
+
+def still_holds(watch: Watch, verdict_at: float, asked: Asked, score: GroupScore | None, now: float) -> bool:
+    """Whether a verdict still speaks for the present.
+
+    One about an episode ends with it, once the group has been calm and the cooldown has passed. Any other holds until
+    the next regular question is overdue.
+
+    Args:
+        watch: the configuration.
+        verdict_at: Unix seconds when it was reached.
+        asked: about its group.
+        score: of its group now; None when the group is gone.
+        now: Unix seconds.
+    """
+    if score is None:
+        return False
+    reason, age = watch.reason, now - verdict_at
+    if asked.suspicious and score.suspicious == 0 and age > reason.cooldown:
+        return False
+    return age <= max(reason.every, reason.cooldown, watch.interval) + 2 * watch.interval

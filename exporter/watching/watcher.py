@@ -17,7 +17,7 @@ from exporter.screening.result import ScreenedGroup
 from exporter.screening.screen import screen
 from exporter.series.frame import Frame
 from exporter.series.labels import Labels
-from exporter.watching.decision import Asked, decide
+from exporter.watching.decision import Asked, decide, still_holds
 from exporter.watching.feed import Fed, Feed
 from exporter.watching.state import Screened, watch_state
 from exporter.watching.tables import Members, build_table, members_of
@@ -100,14 +100,18 @@ class Watcher:
     def tick(self) -> None:
         """Screen what the source has now, show it, and put to the model what should be."""
         now = self._clock.now()
-        screened = self._screen(self._feed.take(now), now)
+        try:
+            screened = self._screen(self._feed.take(now), now)
+        except Exception as error:
+            self._publish(WatchPicture(self.watch.name, "failed", f"screening failed: {error!r}", now))
+            raise
+        scores = group_scores(screened.results, [of.grouping for of in screened.members], self.watch.threshold)
+        self._forget(scores, now)
         with self._lock:
             self._screened = screened
         self._show()
-        scores = group_scores(screened.results, [of.grouping for of in screened.members], self.watch.threshold)
-        for key, score in scores.items():
-            self._consider(key, score, screened, now)
-        self._forget_all_but(scores, now)
+        for score in scores.values():
+            self._consider(score, screened, now)
 
     def groups(self) -> tuple[ScreenedGroup, ...]:
         """All groups with their most anomalous series, for pages."""
@@ -147,21 +151,21 @@ class Watcher:
             threshold=self.watch.threshold,
         )
 
-    def _consider(self, key: Labels, score: GroupScore, screened: Screened, now: float) -> None:
-        asked = self._asked.setdefault(key, Asked(now))
+    def _consider(self, score: GroupScore, screened: Screened, now: float) -> None:
+        asked = self._asked.setdefault(score.key, Asked(now))
         decision = decide(self.watch.reason, score, asked, now)
         if decision == "ask":
-            self._ask(key, screened, now)
+            self._ask(score, screened, now)
         elif decision not in ("never", "warming"):
             self._judging.events.analysis(self.watch.name, decision, None)
 
-    def _ask(self, key: Labels, screened: Screened, now: float) -> None:
-        group = self._group(key, screened)
-        asked_before = self._asked[key]
-        self._asked[key] = Asked(now, in_flight=True, ever=True)
+    def _ask(self, score: GroupScore, screened: Screened, now: float) -> None:
+        group = self._group(score.key, screened)
+        asked_before = self._asked[score.key]
+        self._asked[score.key] = Asked(now, in_flight=True, ever=True, suspicious=score.suspicious > 0)
 
         def give_up() -> None:
-            self._asked[key] = asked_before
+            self._asked[score.key] = asked_before
             self._judging.events.analysis(self.watch.name, "skipped_busy", None)
 
         taken = self._judging.pool.submit(
@@ -183,29 +187,26 @@ class Watcher:
                 server=session.server,
                 model=session.model,
             )
+            with self._lock:
+                self._verdicts[group.key] = verdict
         finally:
             self._asked[group.key] = replace(self._asked[group.key], in_flight=False)
         self._judging.events.analysis(self.watch.name, verdict.outcome, self._clock.monotonic() - began)
         self._judging.events.snapshot(self.watch.name, verdict.dropped)
         self._judging.on_verdict(verdict)
-        with self._lock:
-            self._verdicts[group.key] = verdict
         self._show()
 
-    def _forget_all_but(self, present: Mapping[Labels, GroupScore], now: float) -> None:
-        """Let go of groups that are gone and of verdicts too old to speak for the present."""
+    def _forget(self, present: Mapping[Labels, GroupScore], now: float) -> None:
+        """Let go of verdicts that no longer speak for the present, and of groups that are gone."""
+        with self._lock:
+            self._verdicts = {
+                key: verdict
+                for key, verdict in self._verdicts.items()
+                if still_holds(self.watch, verdict.at, self._asked[key], present.get(key), now)
+            }
         for key in self._asked.keys() - present.keys():
             if not self._asked[key].in_flight:
                 del self._asked[key]
-        with self._lock:
-            for key in [key for key, verdict in self._verdicts.items() if now - verdict.at > self._verdict_lifetime]:
-                del self._verdicts[key]
-
-    @property
-    def _verdict_lifetime(self) -> float:
-        """Seconds: the longest regular distance between two questions about the same group, and one interval."""
-        reason = self.watch.reason
-        return max(reason.every, reason.cooldown, self.watch.interval) + 2 * self.watch.interval
 
     def _show(self) -> None:
         """Build the picture from the newest screening and the verdicts, and hand it out."""

@@ -132,16 +132,44 @@ def test_the_state_says_why_there_is_no_score(frames, troubles, state):
     assert (picture.reason != "") == (state != "ok" or bool(troubles))
 
 
-def test_a_verdict_older_than_its_lifetime_is_shown_no_longer():
-    world = World(reason={"when": "suspicious", "every": "5m", "cooldown": "1m"})
+def test_a_verdict_about_an_episode_ends_with_it():
+    world = World(reason={"when": "suspicious", "every": "30m", "cooldown": "1m"})
     world.tick(frame({"x": spiking()}))
     world.pool.run(says(9))
-    assert world.pictures[-1].verdicts
-    world.clock.advance(6 * 60)
-    world.tick(frame({"x": calm()}, end=START + 360))
-    picture = world.tick(frame({"x": calm()}, end=START + 360))
+    world.clock.advance(30)
+    assert world.tick(frame({"x": calm()}, end=START + 30)).verdicts, "calm for a moment only"
+    world.clock.advance(60)
+    picture = world.tick(frame({"x": calm()}, end=START + 90))
     assert not picture.verdicts
     assert math.isnan(picture.tables[0].llm[0])
+
+
+def test_a_regular_verdict_holds_until_the_next_one_is_overdue():
+    world = World(reason={"when": "always", "every": "5m", "cooldown": "5m"})
+    world.tick(frame({"x": calm()}))
+    world.pool.run(says(1))
+    world.pool.accepts = False
+    world.clock.advance(5 * 60 + 30)
+    assert world.tick(frame({"x": calm()}, end=START + 330)).verdicts
+    world.clock.advance(1)
+    assert not world.tick(frame({"x": calm()}, end=START + 331)).verdicts
+
+
+def test_the_verdict_on_a_group_that_is_gone_goes_with_it():
+    world = World(group_by=["instance"])
+    world.tick(frame({"x": spiking()}, target="a"), frame({"x": spiking()}, target="b"))
+    world.pool.run(says(9))
+    picture = world.tick(frame({"x": spiking()}, target="b"))
+    assert [dict(key) for key in picture.verdicts] == [{"instance": "b"}]
+
+
+def test_a_screening_that_breaks_shows_as_failed_and_is_not_hidden():
+    world = World()
+    broken = frame({"x": calm()})
+    object.__setattr__(broken, "select", None)
+    with pytest.raises(ValueError, match="same shape"):
+        world.tick(broken)
+    assert world.pictures[-1].state == "failed"
 
 
 def test_a_series_that_vanished_before_the_answer_came_is_not_shown():
