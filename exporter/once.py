@@ -20,6 +20,7 @@ from exporter.journal.store import Journal
 from exporter.reasoning.document import explain, to_document
 from exporter.reasoning.verdict import Verdict
 from exporter.runtime import Runtime, make_services
+from exporter.screening.baseline import DEFAULT_SENSITIVITY_DAYS
 from exporter.screening.result import THRESHOLD
 from exporter.sources.scrape import ScrapeTarget
 
@@ -27,6 +28,9 @@ CALM, FAILED, ANOMALOUS = 0, 1, 3
 """Exit codes."""
 _COLLECT_INTERVAL = 1.0
 _EACH_SECOND = {"interval": _COLLECT_INTERVAL, "timeout": _COLLECT_INTERVAL}
+_JUDGED_SECONDS = 4.0
+"""The newest part of the collection, which is judged by the rest."""
+_DAY = 86400.0
 _LOOK_SECONDS = 0.05
 _SHOWN = 10
 
@@ -68,8 +72,12 @@ def judge_once(config: Config, *, collect_seconds: float, as_json: bool) -> int:
 
 
 def hurried(config: Config, collect_seconds: float) -> Config:
-    """The configuration with every group to be asked about now, and scraped windows as long as the collection."""
-    hurry = {source.name for source in config.sources if source.scrape is not None}
+    """The configuration with every group to be asked about now, and scraped windows as long as the collection.
+
+    A series collected more often is judged more often; the sensitivity is shortened by as much, so that one judgement
+    stays as strict as the configuration makes it.
+    """
+    intervals = {source.name: source.scrape.interval for source in config.sources if source.scrape is not None}
     sources = [
         source.model_copy(update={"scrape": source.scrape.model_copy(update=_EACH_SECOND)}) if source.scrape else source
         for source in config.sources
@@ -77,8 +85,13 @@ def hurried(config: Config, collect_seconds: float) -> Config:
     watches = []
     for watch in config.watches:
         changes: dict[str, Any] = {"reason": watch.reason.model_copy(update={"when": "always", "cooldown": 0.0})}
-        if watch.source in hurry:
-            changes["window"] = collect_seconds
+        if watch.source in intervals:
+            sensitivity = watch.sensitivity or DEFAULT_SENSITIVITY_DAYS * _DAY
+            changes |= {
+                "window": collect_seconds,
+                "interval": _JUDGED_SECONDS,
+                "sensitivity": sensitivity * _COLLECT_INTERVAL / intervals[watch.source],
+            }
         watches.append(watch.model_copy(update=changes))
     return config.model_copy(update={"sources": sources, "watches": watches})
 

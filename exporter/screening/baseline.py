@@ -20,11 +20,14 @@ _SMALLEST = 1e-305
 _GUARD_SHARE = 16
 
 
+DEFAULT_SENSITIVITY_DAYS = 30.0
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """What can be set about screening."""
 
-    sensitivity_days: float = 30.0
+    sensitivity_days: float = DEFAULT_SENSITIVITY_DAYS
     """A calm series crosses the boundary by chance about once in this many days."""
     judged: int = 4
     """How many of the newest instants are judged, at least 1: scraped each 15 s and screened each minute, 4 miss none."""

@@ -52,7 +52,8 @@ def watch_state(
         return "stale", f"the newest value is {age:.0f} s old"
     if all(np.isnan(result.score).all() for result in screened.results):
         longest = max(len(result.frame.times) for result in screened.results)
-        return "warming", f"{longest} instants collected, more are needed"
+        needed = max(of.settings.judged + of.settings.min_history for of in screened.members)
+        return "warming", f"{longest} instants collected, scores need about {needed}"
     trouble = "" if watch.reason.when == "never" else _model_trouble(verdicts, model_usable=model_usable)
     return (
         ("degraded", f"{trouble}: scores are the screen's alone")
