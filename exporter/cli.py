@@ -169,7 +169,6 @@ def _run(arguments: argparse.Namespace) -> int:
         signal.signal(number, lambda received, _frame: signals.put(received))
     app.start()
     try:
-        logger.info("listening", extra=fields(addresses=" ".join(app.addresses)))
         while signals.get() == reload_signal:
             try:
                 app.reload()

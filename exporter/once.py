@@ -151,7 +151,8 @@ def _print(pictures: Sequence[WatchPicture], verdicts: Sequence[Verdict]) -> Non
         for verdict in verdicts:
             if verdict.watch == picture.name:
                 console.print(escape(explain(verdict)), soft_wrap=True)
-        console.print(_scores(picture))
+        if picture.tables:
+            console.print(_scores(picture))
 
 
 def _scores(picture: WatchPicture) -> Table:

@@ -52,13 +52,11 @@ class Scheduler:
 
     def every(self, seconds: float, job: Callable[[], object], *, name: str, kind: Kind, offset: float = 0.0) -> None:
         """Run `job` every `seconds`, first after `offset` seconds. A job of the same name is replaced."""
+        first = datetime.now(UTC) + timedelta(seconds=offset)
         self._scheduler.add_job(
             job,
-            trigger=IntervalTrigger(
-                seconds=seconds,
-                start_date=datetime.now(UTC) + timedelta(seconds=offset),
-                timezone=UTC,
-            ),
+            trigger=IntervalTrigger(seconds=seconds, start_date=first, timezone=UTC),
+            next_run_time=first,  # the trigger alone would let a first run that is due now pass
             id=name,
             name=f"{kind} {name}",
             executor=kind,

@@ -23,6 +23,20 @@ def test_a_job_repeats(scheduler):
         assert runs.acquire(timeout=10)
 
 
+def test_a_job_without_offset_runs_at_once(scheduler):
+    ran = threading.Event()
+    scheduler.every(3600.0, ran.set, name="rare", kind="poll")
+    assert ran.wait(10)
+
+
+def test_a_job_with_an_offset_waits_for_it(scheduler):
+    early, late = threading.Event(), threading.Event()
+    scheduler.every(3600.0, late.set, name="late", kind="poll", offset=3600.0)
+    scheduler.every(3600.0, early.set, name="early", kind="poll")
+    assert early.wait(10)
+    assert not late.is_set()
+
+
 def test_a_slow_job_of_one_kind_does_not_delay_another_kind(scheduler):
     release, quick = threading.Event(), threading.Semaphore(0)
     for index in range(4):
