@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from exporter.errors import ConfigError, TransientError
-from exporter.journal.store import IN_MEMORY_RECORDS, SCHEMA_VERSION, Journal, Record
+from exporter.journal.database import SCHEMA_VERSION
+from exporter.journal.store import IN_MEMORY_RECORDS, Event, Journal, Record
 
 ROOT = Path(__file__).parents[3]
 
@@ -256,8 +257,8 @@ def test_damage_that_shows_while_running_does_not_stop_the_program(path, caplog)
 def test_every_write_reaches_the_disk_before_it_is_acknowledged(path):
     """A lost power supply cannot be tried here; SQLite promises it for this mode."""
     with open_journal(path) as journal:
-        assert journal._connection.execute("PRAGMA synchronous").fetchone() == (2,)
-        assert journal._connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+        assert journal._database._connection.execute("PRAGMA synchronous").fetchone() == (2,)
+        assert journal._database._connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
 
 
 def test_the_schema_has_a_version(path):
@@ -295,7 +296,7 @@ def test_a_path_where_no_file_can_be_is_a_mistake_of_the_configuration(tmp_path)
 def test_a_failed_write_is_an_error_that_may_pass(path):
     """Another program holds the database: the error names the file, and the record can be put later."""
     with open_journal(path) as journal:
-        journal._connection.execute("PRAGMA busy_timeout = 1")
+        journal._database._connection.execute("PRAGMA busy_timeout = 1")
         with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
             with pytest.raises(TransientError, match=r"journal .*j\.db: database is locked"):
@@ -324,3 +325,31 @@ def test_documents_are_kept_as_readable_json(path):
     with contextlib.closing(sqlite3.connect(path)) as other:
         (document,) = other.execute("SELECT document FROM verdicts").fetchone()
     assert json.loads(document) == {"number": 1, "text": "a"}
+
+
+def event(number, server="desk"):
+    return Event(server, "unloaded", float(number), {"number": number, "reason": "ttl"})
+
+
+def test_events_come_back_newest_first_and_by_server(journal):
+    for put in (event(1), event(3), event(2, "attic")):
+        journal.put_event(put)
+    assert journal.events() == [event(3), event(2, "attic"), event(1)]
+    assert journal.events(server="desk", limit=1) == [event(3)]
+    assert journal.events(since=2.0) == [event(3), event(2, "attic")]
+
+
+def test_events_are_pruned_with_the_verdicts(journal):
+    journal.put_event(event(1))
+    journal.put_event(event(5))
+    journal.put(record(1))
+    assert journal.prune(2.0) == 1
+    assert journal.events() == [event(5)]
+
+
+def test_events_in_memory_are_bounded():
+    with open_journal(None) as journal:
+        for number in range(IN_MEMORY_RECORDS + 5):
+            journal.put_event(event(number))
+        assert len(journal.events(limit=IN_MEMORY_RECORDS * 2)) == IN_MEMORY_RECORDS
+        assert journal.events(limit=1) == [event(IN_MEMORY_RECORDS + 4)]
