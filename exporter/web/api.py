@@ -13,10 +13,11 @@ from exporter import __version__
 from exporter.board import Board, WatchPicture
 from exporter.lmstudio.wire import ServerHealth
 from exporter.reasoning.verdict import Verdict
+from exporter.web.verdicts import Happened
 from exporter.web.views import WatchView, watch_view
 
-MOST_VERDICTS = 1000
-_DEFAULT_VERDICTS = 100
+MOST_ROWS = 1000
+_DEFAULT_ROWS = 100
 _STATUS_SERIES = 5
 
 
@@ -41,15 +42,33 @@ def verdict_query(request: Request) -> dict[str, Any]:
     Raises:
         BadRequest: an argument is not what it should be; says which and why.
     """
-    limit = request.args.get("limit", str(_DEFAULT_VERDICTS))
-    if not limit.isascii() or not limit.isdigit() or not 1 <= int(limit) <= MOST_VERDICTS:
-        raise BadRequest(f"limit must be a whole number from 1 to {MOST_VERDICTS}, not {limit!r}")
     return {
         "watch": request.args.get("watch"),
         "since": _instant(request, "since"),
         "before": request.args.get("before"),
-        "limit": int(limit),
+        "limit": _limit(request),
     }
+
+
+def event_query(request: Request) -> dict[str, Any]:
+    """The arguments of a search for events, as the journal takes them.
+
+    Raises:
+        BadRequest: an argument is not what it should be; says which and why.
+    """
+    return {"server": request.args.get("server"), "since": _instant(request, "since"), "limit": _limit(request)}
+
+
+def event(found: Happened) -> dict[str, Any]:
+    """One event, as JSON types."""
+    return {**found.document, "server": found.server, "kind": found.kind, "at": found.at}
+
+
+def _limit(request: Request) -> int:
+    text = request.args.get("limit", str(_DEFAULT_ROWS))
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= MOST_ROWS:
+        raise BadRequest(f"limit must be a whole number from 1 to {MOST_ROWS}, not {text!r}")
+    return int(text)
 
 
 def _instant(request: Request, name: str) -> float | None:

@@ -19,7 +19,7 @@ from exporter.screening.result import ScreenedGroup
 from exporter.web import api
 from exporter.web.access import may_change
 from exporter.web.pages import Pages
-from exporter.web.verdicts import Kept
+from exporter.web.verdicts import Happened, Kept
 from exporter.web.views import Windows
 
 logger = logging.getLogger(__name__)
@@ -57,6 +57,10 @@ class VerdictStore(Protocol):
         before: str | None = None,
     ) -> Sequence[Kept]:
         """Verdicts, the newest first; `before` is the id of the last one of the page before."""
+        ...
+
+    def events(self, *, server: str | None = None, since: float | None = None, limit: int = 100) -> Sequence[Happened]:
+        """What happened to servers, the newest first."""
         ...
 
 
@@ -111,6 +115,7 @@ class _Application:
                 Rule("/api/v1/status", endpoint=self._api_status, methods=["GET"]),
                 Rule("/api/v1/verdicts", endpoint=self._api_verdicts, methods=["GET"]),
                 Rule("/api/v1/verdicts/<id>", endpoint=self._api_verdict, methods=["GET"]),
+                Rule("/api/v1/events", endpoint=self._api_events, methods=["GET"]),
                 Rule("/api/v1/alertmanager/webhook", endpoint=self._webhook, methods=["POST"]),
             ],
             merge_slashes=False,
@@ -235,6 +240,10 @@ class _Application:
 
     def _api_verdict(self, _request: Request, id: str) -> Response:  # noqa: A002 - the word in the address
         return api.success(self._kept(id).document)
+
+    def _api_events(self, request: Request) -> Response:
+        found = self._deps.journal.events(**api.event_query(request))
+        return api.success([api.event(happened) for happened in found])
 
     def _webhook(self, _request: Request) -> Response:
         return api.failure(404, "the webhook is not enabled: set alerting.webhook.enabled in the configuration")

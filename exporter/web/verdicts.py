@@ -21,6 +21,30 @@ class Kept(Protocol):
         ...
 
 
+class Happened(Protocol):
+    """An event as the journal hands it out."""
+
+    @property
+    def server(self) -> str:
+        """Which server it happened to."""
+        ...
+
+    @property
+    def kind(self) -> str:
+        """What happened."""
+        ...
+
+    @property
+    def at(self) -> float:
+        """Unix seconds."""
+        ...
+
+    @property
+    def document(self) -> Mapping[str, Any]:
+        """What is known of it as JSON types."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class FindingView:
     """What the model said about one series, with the facts it cites."""

@@ -202,6 +202,8 @@ def test_errors_are_a_page_for_browsers_and_a_line_for_programs(client: Client, 
         ("/api/v1/verdicts?limit=²", "GET", 400, "limit"),
         ("/api/v1/verdicts?since=yesterday", "GET", 400, "since must be Unix seconds or a time like"),
         ("/api/v1/verdicts?since=nan", "GET", 400, "since"),
+        ("/api/v1/events?limit=0", "GET", 400, "limit must be a whole number from 1 to 1000, not '0'"),
+        ("/api/v1/events?since=nan", "GET", 400, "since"),
     ],
 )
 def test_api_errors_are_json(client: Client, path: str, method: str, code: int, words: str):
@@ -258,6 +260,15 @@ def test_a_search_for_verdicts_reaches_the_journal():
         {"watch": "w", "since": 1000.5, "before": "v-9", "limit": 7},
         {"watch": None, "since": 1769860800.0, "before": None, "limit": 100},
     ]
+
+
+def test_events_are_what_happened_to_servers():
+    journal = FakeJournal()
+    client = client_for(journal=journal)
+    (event,) = data_of(client.get("/api/v1/events?server=desk&since=1000.5&limit=7"))
+    assert event == {"server": "desk", "kind": "unloaded", "at": NOW - 60, "model": "qwen", "reason": "ttl"}
+    assert journal.asked == [{"server": "desk", "since": 1000.5, "limit": 7}]
+    assert data_of(client.get("/api/v1/events?server=attic")) == []
 
 
 class BrokenJournal(FakeJournal):

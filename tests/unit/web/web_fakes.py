@@ -34,10 +34,19 @@ class Record:
     document: Mapping[str, Any]
 
 
+@dataclass(frozen=True)
+class Event:
+    server: str
+    kind: str
+    at: float
+    document: Mapping[str, Any]
+
+
 class FakeJournal:
     """Keeps records in memory and remembers how it was asked."""
 
     def __init__(self, verdicts: Sequence[Verdict] = ()) -> None:
+        self.happened = [Event("desk", "unloaded", NOW - 60, {"model": "qwen", "reason": "ttl"})]
         self.records = [Record(v.id, v.watch, v.group, v.at, v.outcome, to_document(v)) for v in verdicts]
         self.asked: list[dict[str, Any]] = []
 
@@ -50,6 +59,10 @@ class FakeJournal:
         self.asked.append({"watch": watch, "since": since, "limit": limit, "before": before})
         found = [record for record in self.records if watch in (None, record.watch)]
         return sorted(found, key=lambda record: -record.at)[:limit]
+
+    def events(self, *, server: str | None = None, since: float | None = None, limit: int = 100) -> "Sequence[Event]":
+        self.asked.append({"server": server, "since": since, "limit": limit})
+        return [event for event in self.happened if server in (None, event.server)][:limit]
 
 
 def curve(seed: int, level: float, noise: float, bump: float = 0.0) -> np.ndarray:
