@@ -1,7 +1,7 @@
 """A server that behaves like LM Studio 0.4.24, over any engine, with failures on demand.
 
 For the demo, which has no LM Studio, and for tests, which need one that fails when told to. It is written from what
-LM Studio documents and what its users measured, not from LM Studio's code, and knows only its HTTP API.
+LM Studio documents and what its users measured, not from LM Studio's code.
 """
 
 import hmac
@@ -13,13 +13,14 @@ from typing import Self
 from urllib.parse import unquote
 
 from exporter.clock import Clock, SystemClock
-from exporter.embedded import studio_lists, studio_manage, studio_native, studio_openai, studio_other
+from exporter.embedded import studio_lists, studio_manage, studio_native, studio_openai, studio_other, studio_rpc
 from exporter.embedded.contract import Engine
 from exporter.embedded.studio_errors import ApiError, unauthorized, unexpected_endpoint
-from exporter.embedded.studio_faults import Fault, FaultPlan
+from exporter.embedded.studio_faults import Fault, FaultPlan, Over
 from exporter.embedded.studio_http import Call, Listener, Received
 from exporter.embedded.studio_models import DownloadedModel, ModelStore
 from exporter.embedded.studio_predict import ApiLevel, Habits, Route, Service
+from exporter.embedded.studio_websocket import wants_websocket
 from exporter.errors import LmwatchError
 
 _KEPT_REQUESTS = 1000
@@ -27,6 +28,9 @@ _PREDICTS = ("/chat", "/completions", "/responses", "/messages")
 _GREETING = "/lmstudio-greeting"
 _V0_MODEL = "/api/v0/models/"
 _DOWNLOAD_STATUS = "/api/v1/models/download/status/"
+_VERSIONS = {"v1": "0.4.24", "v0": "0.3.30", "openai": ""}
+_BUILD = 1
+_FIRST_PID = 40_000
 
 
 class StudioServer:
@@ -81,6 +85,7 @@ class StudioServer:
         self._received: deque[Received] = deque(maxlen=_KEPT_REQUESTS)
         self._lock = threading.Lock()
         self._listener: Listener | None = None
+        self._starts = 0
 
     def _collect_routes(self) -> dict[tuple[str, str], Route]:
         routes = {
@@ -110,6 +115,7 @@ class StudioServer:
         except OSError as error:
             raise LmwatchError(f"cannot listen on 127.0.0.1:{self._port}: {error.strerror}") from error
         self._port = self._listener.port
+        self._starts += 1
         self._listener.start()
 
     def stop(self) -> None:
@@ -138,6 +144,11 @@ class StudioServer:
     def url(self) -> str:
         """Where it answers, without a slash at the end."""
         return f"http://127.0.0.1:{self._port}"
+
+    @property
+    def pid(self) -> int:
+        """The process id that it tells by its websocket RPC: another one after each start."""
+        return _FIRST_PID + self._starts
 
     @property
     def received(self) -> tuple[Received, ...]:
@@ -171,17 +182,29 @@ class StudioServer:
     def _answer(self, call: Call) -> None:
         with self._lock:
             self._received.append(call.received)
-        call.fault = self.faults.take(call.path, predicts=call.path.endswith(_PREDICTS))
+        upgrade = self._habits.api_level != "openai" and call.path.removeprefix("/") in studio_rpc.NAMESPACES
+        upgrade = upgrade and wants_websocket(call)
+        over: Over = "upgrade" if upgrade else "http"
+        call.fault = self.faults.take(call.path, predicts=call.path.endswith(_PREDICTS), over=over)
         try:
-            if call.fault is None or not _misbehave(call, call.fault):
-                self._authorise(call)
-                self._dispatch(call)
+            if call.fault is not None and _misbehave(call, call.fault):
+                return
+            if upgrade:
+                # Whoever it is says so in the first frame, not in a header.
+                studio_rpc.serve(self._service, call, self.faults, self._about)
+                return
+            self._authorise(call)
+            self._dispatch(call)
         except ApiError as error:
             call.send_json(error.status, error.body)
         except (TypeError, ValueError, AttributeError, KeyError) as error:
             if call.answered:
                 raise
             call.send_html(500, f"{type(error).__name__}: {error}")
+
+    @property
+    def _about(self) -> studio_rpc.About:
+        return studio_rpc.About(_VERSIONS[self._habits.api_level], _BUILD, self.pid)
 
     def _authorise(self, call: Call) -> None:
         token = self._habits.api_token

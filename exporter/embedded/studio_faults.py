@@ -26,7 +26,12 @@ FaultKind = Literal[
     "reset",
     "reset_mid_stream",
     "unauthorized",
+    "rpc_refused",
+    "rpc_dead",
 ]
+Over = Literal["http", "upgrade", "greeting", "rpc"]
+"""Where a fault may strike: at an HTTP request, at one that asks to become a websocket, at a websocket's first frame, or at
+a later one."""
 
 _OF_PREDICTIONS: frozenset[FaultKind] = frozenset(
     {
@@ -35,6 +40,7 @@ _OF_PREDICTIONS: frozenset[FaultKind] = frozenset(
     }
 )  # fmt: skip
 """Kinds that make sense only where a model answers; other requests leave them for the next prediction."""
+_OF_WEBSOCKETS: dict[FaultKind, Over] = {"rpc_refused": "greeting", "rpc_dead": "rpc"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +51,8 @@ class Fault:
     goes; `evicted`, `crashed`, `channel_error`, `error_event` and `reset_mid_stream` strike after so many pieces;
     `empty_stream` ends a stream without a word (an answer in one piece comes back empty); `wrong_model` answers with
     another model's name; `reset` closes the connection before the first byte; `half_json` sends the first half of a
-    JSON document (a stream goes unharmed). The others answer at once.
+    JSON document (a stream goes unharmed). The others answer at once. `rpc_refused` refuses the client of a websocket;
+    `rpc_dead` leaves a websocket open and never answers on it again, beginning with the frame that comes next.
     """
 
     kind: FaultKind
@@ -79,21 +86,23 @@ class FaultPlan:
         Args:
             fault: what goes wrong.
             times: with how many requests; None means all until `clear`.
-            route: the beginning of the path it applies to. The earliest planned fault that applies is taken.
+            route: the beginning of the path it applies to. The earliest planned fault that applies is taken. A request
+                that asks to become a websocket takes only those of a narrower route than `/`.
         """
         with self._lock:
             self._planned.append(_Planned(fault, route, times))
 
-    def take(self, path: str, *, predicts: bool) -> Fault | None:
+    def take(self, path: str, *, predicts: bool, over: Over = "http") -> Fault | None:
         """The fault for a request that comes in now, counted as used; None means behave.
 
         Args:
             path: of the request.
             predicts: whether a model answers there.
+            over: what has come in.
         """
         with self._lock:
             for planned in self._planned:
-                if not path.startswith(planned.route) or (planned.fault.kind in _OF_PREDICTIONS and not predicts):
+                if not path.startswith(planned.route) or not _strikes(planned, predicts=predicts, over=over):
                     continue
                 if planned.left is not None:
                     planned.left -= 1
@@ -112,3 +121,10 @@ class FaultPlan:
         """How many planned faults have not been used up."""
         with self._lock:
             return len(self._planned)
+
+
+def _strikes(planned: _Planned, *, predicts: bool, over: Over) -> bool:
+    kind = planned.fault.kind
+    if kind in _OF_WEBSOCKETS or over in ("greeting", "rpc"):
+        return _OF_WEBSOCKETS.get(kind) == over
+    return (predicts or kind not in _OF_PREDICTIONS) and (over == "http" or planned.route != "/")

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler
+from io import BufferedIOBase
 from socketserver import TCPServer, ThreadingMixIn
 from typing import Any
 
@@ -46,7 +47,7 @@ class Received:
 
 
 class Call:
-    """One request, and the ways to answer it: exactly one of the methods `send_…`, `events` and `reset` is used."""
+    """One request, and the ways to answer it: exactly one of the methods `send_…`, `events`, `switch` and `reset` is used."""
 
     def __init__(self, handler: "_Handler", received: Received, stopping: threading.Event) -> None:
         self.received = received
@@ -143,6 +144,15 @@ class Call:
             self._handler.close_connection = True
             raise
         self._write(b"0\r\n\r\n" if chunked else b"")
+
+    def switch(self, headers: Mapping[str, str]) -> tuple[BufferedIOBase, Callable[[bytes], None]]:
+        """Answer with 101 and hand out the connection, to be read and written until this call is answered; then it closes."""
+        self.answered = True
+        self._handler.close_connection = True
+        self._handler.connection.settimeout(None)
+        lines = [f"{name}: {value}" for name, value in headers.items()]
+        self._write("\r\n".join(["HTTP/1.1 101 Switching Protocols", *lines, "", ""]).encode())
+        return self._handler.rfile, self._write
 
     def reset(self) -> None:
         """Cut the connection so that the client sees a reset."""

@@ -4,6 +4,7 @@ A request loads its model when just-in-time loading is on. A model loaded so has
 resets, and makes room for the next one loaded so. Models loaded on purpose stay.
 """
 
+import secrets
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -94,6 +95,8 @@ class Instance:
         jit: bool,
     ) -> None:
         self.id = identifier
+        self.reference = secrets.token_urlsafe(18)
+        """What the websocket RPC calls this instance."""
         self.model = model
         self.engine = engine
         self.context_length = context_length
@@ -102,6 +105,9 @@ class Instance:
         self.jit = jit
         self.last_used = 0.0
         self.running = 0
+        self.speaking = 0
+        """How many of those that run have read their prompt."""
+        self.waiting = 0
         self.gone = threading.Event()
         """Set when it is unloaded or has crashed, also while it answers."""
 
@@ -277,18 +283,44 @@ class ModelStore:
         Raises:
             ApiError: no slot came free in time, or the model went away.
         """
-        waited = 0.0
-        while not self._occupy(instance):
-            if waited >= limit_seconds:
-                raise slot_timeout()
-            wait(_WAIT_STEP_SECONDS)
-            waited += _WAIT_STEP_SECONDS
+        if not self._occupy(instance):
+            self._wait_in_line(instance, limit_seconds, wait)
         try:
             yield
         finally:
             with self._lock:
                 instance.running -= 1
                 instance.last_used = self._clock.monotonic()
+
+    def _wait_in_line(self, instance: Instance, limit_seconds: float, wait: Callable[[float], None]) -> None:
+        with self._lock:
+            instance.waiting += 1
+        try:
+            waited = 0.0
+            while waited < limit_seconds:
+                wait(_WAIT_STEP_SECONDS)
+                waited += _WAIT_STEP_SECONDS
+                if self._occupy(instance):
+                    return
+            raise slot_timeout()
+        finally:
+            with self._lock:
+                instance.waiting -= 1
+
+    def speaks(self, instance: Instance, change: int) -> None:
+        """One more answer of the instance has got past its prompt (1), or one of those has ended (-1)."""
+        with self._lock:
+            instance.speaking += change
+
+    def activity(self, instance: Instance) -> tuple[str, int]:
+        """What it is doing, in LM Studio's words, and how many requests it has: those it works on and those that wait."""
+        with self._lock:
+            running, speaking, requests = instance.running, instance.speaking, instance.running + instance.waiting
+        if not running:
+            return "idle", requests
+        if instance.engine is None:
+            return "computingEmbedding", requests
+        return ("generating" if speaking else "processingPrompt"), requests
 
     def _occupy(self, instance: Instance) -> bool:
         with self._lock:

@@ -145,12 +145,16 @@ class Service:
 
     def _watched(self, call: Call, instance: Instance, stream: Generator[Piece, None, None]) -> Iterator[Piece]:
         """The pieces, as long as the model is loaded and somebody listens."""
+        speaks = False
         try:
             for piece in disturbed(stream, call, lambda: self.store.unload(instance.id)):
                 if instance.gone.is_set():
                     raise model_unloaded()
                 if call.client_gone():
                     raise ClientGoneError
+                if not speaks and (piece.text or piece.reasoning):
+                    speaks = True
+                    self.store.speaks(instance, 1)
                 yield piece
         except ContextOverflowError as error:
             raise context_overflow(error) from error
@@ -158,6 +162,9 @@ class Service:
             raise engine_failed(f"failed to parse grammar: {error}") from error
         except LmwatchError as error:
             raise (model_unloaded() if instance.gone.is_set() else engine_failed(str(error))) from error
+        finally:
+            if speaks:
+                self.store.speaks(instance, -1)
 
 
 Route = Callable[[Service, Call], None]

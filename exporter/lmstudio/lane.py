@@ -1,11 +1,17 @@
 """One server of the pool: what the last poll found, which of its models is asked, and whether it may be asked at all."""
 
+import threading
+from pathlib import Path
+
 from exporter.clock import Clock
 from exporter.config.model import Server
+from exporter.lmstudio.beside_http import BesideHttp
 from exporter.lmstudio.breaker import Breaker
 from exporter.lmstudio.client import LmStudioClient
 from exporter.lmstudio.failures import ModelFailure
 from exporter.lmstudio.health import HealthPoller
+from exporter.lmstudio.hostprocess import HostProcess
+from exporter.lmstudio.rpc import RpcClient
 from exporter.lmstudio.session import open_session
 from exporter.lmstudio.wire import Model, ServerHealth
 from exporter.sources.http import Cancel, HttpSession
@@ -14,16 +20,34 @@ AUTO = "auto"
 
 
 class Lane:
-    """A server with its client, its poller and its breaker. `poll` is for one thread at a time, the rest for any."""
+    """A server with its client, its poller and its breaker. Safe to use from several threads; one poll at a time.
+
+    Args:
+        config: the server.
+        session: its HTTP connections; closed with the lane.
+        client: asks its models.
+        poller: asks how it is.
+        breaker: cuts it off while it fails.
+        beside: what is known of it beside its HTTP API; None for nothing.
+    """
 
     def __init__(
-        self, config: Server, session: HttpSession, client: LmStudioClient, poller: HealthPoller, breaker: Breaker
+        self,
+        config: Server,
+        session: HttpSession,
+        client: LmStudioClient,
+        poller: HealthPoller,
+        breaker: Breaker,
+        *,
+        beside: BesideHttp | None = None,
     ) -> None:
         self.config = config
         self.client = client
         self.breaker = breaker
         self._session = session
         self._poller = poller
+        self._beside = beside
+        self._polling = threading.Lock()
         self._health: ServerHealth | None = None
 
     @property
@@ -32,9 +56,12 @@ class Lane:
         return self._health
 
     def poll(self) -> ServerHealth:
-        """Ask the server how it is, and remember it."""
-        health = self._poller.poll()
-        self._health = health
+        """Ask the server how it is, and remember it. A second caller waits for the first, then asks anew."""
+        with self._polling:
+            health = self._poller.poll()
+            if self._beside is not None:
+                health = self._beside.complete(health)
+            self._health = health
         if health.up:
             self.breaker.polled_well()
         return health
@@ -42,6 +69,13 @@ class Lane:
     def choose_model(self) -> Model | None:
         """The model that a question would go to now; None if there is none, as for a server that is down."""
         return choose(self.config, self._health) if self._health is not None else None
+
+    def load(self) -> int:
+        """Requests that the chosen model had at the last poll, whoever sent them; at least 1 while it was at work."""
+        model = self.choose_model()
+        if model is None:
+            return 0
+        return max(model.queued_requests or 0, int(model.status not in (None, "idle")))
 
     def usable(self) -> bool:
         """Whether a question may go to this server now."""
@@ -62,14 +96,33 @@ class Lane:
     def close(self) -> None:
         """Close idle connections."""
         self._session.close()
+        if self._beside is not None:
+            self._beside.close()
 
 
-def open_lane(config: Server, clock: Clock, cancel: Cancel) -> Lane:
-    """A lane to this server; `cancel` ends its polls."""
+def open_lane(config: Server, clock: Clock, cancel: Cancel, home: Path | None = None) -> Lane:
+    """A lane to this server.
+
+    Args:
+        config: the server.
+        clock: tells the time.
+        cancel: ends its polls.
+        home: the home directory of the user who runs LM Studio, if that is on this host; None for that of this user.
+    """
     session = open_session(config)
     client = LmStudioClient(config, session, clock)
     poller = HealthPoller(config, session, clock, cancel)
-    return Lane(config, session, client, poller, Breaker(clock))
+    process = HostProcess(config, clock, home=home or _own_home(), cancel=cancel)
+    beside = BesideHttp(config, RpcClient(config, clock, cancel), process)
+    return Lane(config, session, client, poller, Breaker(clock), beside=beside)
+
+
+def _own_home() -> Path | None:
+    """The home directory of this user; None for one that has none, as in some containers."""
+    try:
+        return Path.home()
+    except RuntimeError:
+        return None
 
 
 def choose(config: Server, health: ServerHealth) -> Model | None:

@@ -1,84 +1,31 @@
 """The pool of servers: one queue of analyses, worked off by as many threads as the servers may serve at once.
 
-One queue for all servers: whichever has a free place takes the oldest job, so a server that is slow, down or
-cut off by its breaker holds up nobody's job but those it is already working on.
+One queue for all servers: of those with a free place the one with the least to do takes the oldest job, so a server that is slow,
+down or cut off by its breaker holds up nobody's job but those it is already working on. A job whose server fails goes to
+another one, once.
 """
 
 import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ParamSpec
 
 from exporter.clock import Clock
 from exporter.config.model import Server
+from exporter.lmstudio.asking import LaneSession, Listeners, Seat
 from exporter.lmstudio.breaker import State
 from exporter.lmstudio.failures import ModelFailure
 from exporter.lmstudio.lane import Lane, open_lane
-from exporter.lmstudio.wire import ChatRequest, Model, Origin, Prediction, ServerHealth
+from exporter.lmstudio.wire import Model, Origin, Prediction, ServerHealth
 from exporter.sources.http import Cancel
+
+__all__ = ["Job", "LaneSession", "Listeners", "Pool", "make_pool"]
 
 P = ParamSpec("P")
 
 logger = logging.getLogger(__name__)
-
-ORIGIN: Origin = "analysis"
-
-
-@dataclass(frozen=True)
-class Listeners:
-    """Who is told what happens. They are called from the pool's threads."""
-
-    on_prediction: Callable[[Origin, Prediction, Model], None]
-    """A model answered; the Model is as it was chosen."""
-    on_failure: Callable[[str, str, Origin, ModelFailure], None]
-    """Server and model (the instance) that did not answer, and why."""
-    on_poll: Callable[[ServerHealth], None]
-
-
-class LaneSession:
-    """What a job gets: a server and a model to ask, within the deadline that the server's configuration sets."""
-
-    def __init__(self, lane: Lane, model: Model, clock: Clock, cancel: Cancel, listeners: Listeners) -> None:
-        self.server: str = lane.config.name
-        self.model = model
-        self.asked = False
-        """Whether a call was made."""
-        self._lane = lane
-        self._clock = clock
-        self._cancel = cancel
-        self._listeners = listeners
-        self._until = clock.monotonic() + lane.config.deadline
-
-    def ask(self, request: ChatRequest) -> Prediction:
-        """Ask this session's model; the request's own `model` is replaced by it.
-
-        Raises:
-            ModelFailure: there was no usable answer; `timeout` also where earlier calls used up the deadline.
-        """
-        left = self._until - self._clock.monotonic()
-        if left <= 0:
-            raise ModelFailure(
-                "timeout", f"the deadline of {self._lane.config.deadline:g} s was used up before the call"
-            )
-        self.asked = True
-        health = self._lane.health
-        try:
-            prediction = self._lane.client.chat(
-                replace(request, model=self.model.id),
-                deadline_seconds=left,
-                cancel=self._cancel,
-                api=health.api if health is not None else None,
-            )
-        except ModelFailure as failure:
-            self._lane.failed(failure)
-            self._listeners.on_failure(self.server, self.model.id, ORIGIN, failure)
-            raise
-        self._lane.breaker.succeeded()
-        self._listeners.on_prediction(ORIGIN, prediction, self.model)
-        return prediction
-
 
 Job = Callable[[LaneSession], None]
 
@@ -108,6 +55,8 @@ class Pool:
         self._changed = threading.Condition()
         self._queue: deque[_Waiting] = deque()
         self._running = dict.fromkeys(self.lanes, 0)
+        self._idle = dict.fromkeys(self.lanes, 0)
+        """Threads that wait for a job, by server."""
         self._stopping = False
         self._threads: list[threading.Thread] = []
 
@@ -196,25 +145,71 @@ class Pool:
                 _call(waiting.job, session)
             finally:
                 if not session.asked:
-                    lane.breaker.released()
-                with self._changed:
-                    self._running[lane.config.name] -= 1
-                    self._changed.notify_all()
+                    session.seat.lane.breaker.released()
+                self._leave(session.seat)
 
     def _wait_for_work(self, lane: Lane) -> tuple[_Waiting, LaneSession] | None:
         """The oldest job, as soon as this lane may take it; None once the pool stops."""
+        name = lane.config.name
         while True:
             self._drop_expired()
             with self._changed:
                 if self._stopping:
                     return None
-                model = lane.choose_model() if self._queue else None
-                if model is not None and lane.breaker.admit():
-                    self._running[lane.config.name] += 1
-                    session = LaneSession(lane, model, self._clock, self._cancel, self._listeners)
-                    return self._queue.popleft(), session
+                seat = self._sit(lane) if self._queue and not self._somebody_is_freer(lane) else None
+                if seat is not None:
+                    session = LaneSession(seat, self._clock, self._cancel, self._listeners, self._move)
+                    waiting = self._queue.popleft()
+                    # Those who left this job to us may take the next.
+                    self._changed.notify_all()
+                    return waiting, session
                 expiries = [waiting.expires_at for waiting in self._queue]
+                self._idle[name] += 1
                 self._changed.wait(max(0.0, min(expiries) - self._clock.monotonic()) if expiries else None)
+                self._idle[name] -= 1
+
+    def _somebody_is_freer(self, lane: Lane) -> bool:
+        """Whether another server would take the job at once and has less to do. Call it with the lock held."""
+        burden = self._burden(lane)
+        return burden > 0 and any(
+            self._burden(other) < burden
+            for name, other in self.lanes.items()
+            if self._idle[name] and self._running[name] < other.config.max_parallel and other.usable()
+        )
+
+    def _burden(self, lane: Lane) -> int:
+        """Our own jobs there, or what the server itself had to do at the last poll, whichever is more."""
+        return max(self._running[lane.config.name], lane.load())
+
+    def _sit(self, lane: Lane) -> Seat | None:
+        """A place at this server, if one is free. Call it with the lock held."""
+        if self._running[lane.config.name] >= lane.config.max_parallel:
+            return None
+        model = lane.choose_model()
+        if model is None or not lane.breaker.admit():
+            return None
+        self._running[lane.config.name] += 1
+        return Seat(lane, model)
+
+    def _leave(self, seat: Seat) -> None:
+        with self._changed:
+            self._running[seat.lane.config.name] -= 1
+            self._changed.notify_all()
+
+    def _move(self, seat: Seat) -> Seat | None:
+        """A seat at the freest other server whose model has at least as much context, in place of this one."""
+        others = [lane for lane in self.lanes.values() if lane is not seat.lane]
+        with self._changed:
+            for lane in () if self._stopping else sorted(others, key=self._burden):
+                model = lane.choose_model()
+                if model is None or (model.context_length or 0) < (seat.model.context_length or 0):
+                    continue
+                found = self._sit(lane)
+                if found is not None:
+                    self._running[seat.lane.config.name] -= 1
+                    self._changed.notify_all()
+                    return found
+        return None
 
     def _drop_expired(self) -> None:
         now = self._clock.monotonic()

@@ -85,6 +85,11 @@ class Model:
     vision: bool = False
     status: ModelStatus | None = None
     queued_requests: int | None = None
+    """As the server counts; whether those at work are among them is not documented."""
+    ttl_seconds: float | None = None
+    """The configured time without use after which it is unloaded; None where it stays, or where that is not told."""
+    last_used_at: float | None = None
+    """Unix seconds by the server's clock."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,3 +109,12 @@ class ServerHealth:
     """A reason of `failures.REASONS` when `up` is False."""
     detail: str = ""
     """The failure in words, for people."""
+    rpc_up: bool | None = None
+    """Whether the websocket RPC answered; None where it is not used, or not expected to answer. While it is True, times to
+    live are known: a model without one stays."""
+    rpc_detail: str = ""
+    """Why it did not answer, in words for people."""
+    process_up: bool | None = None
+    """Whether LM Studio's process runs, apart from its HTTP API; None where that cannot be told, as for another host."""
+    process_id: int | None = None
+    """Of the server, by its own word."""

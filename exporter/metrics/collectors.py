@@ -3,8 +3,10 @@
 import logging
 import platform
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 from prometheus_client import GCCollector, Metric, PlatformCollector, ProcessCollector
 from prometheus_client.registry import Collector, CollectorRegistry
@@ -14,6 +16,7 @@ from exporter.board import WATCH_STATES, Board
 from exporter.lmstudio.wire import MODEL_STATUSES, Model, ServerHealth
 from exporter.metrics.catalogue import row
 from exporter.metrics.families import Family, empty
+from exporter.metrics.names import MAX_MODELS, clip
 
 logger = logging.getLogger(__name__)
 
@@ -70,7 +73,11 @@ class BoardCollector:
 def default_parts() -> tuple[Part, ...]:
     """What lmwatch exposes beside its scores and its own counters."""
     return (
-        Part("servers", ("lmstudio_up", "lmstudio_server_info"), _servers),
+        Part(
+            "servers",
+            ("lmstudio_up", "lmstudio_process_up", "lmstudio_rpc_up", "lmstudio_server_info", "lmstudio_models"),
+            _servers,
+        ),
         Part(
             "models", (*_MODEL_GAUGES, "lmstudio_model_loaded", "lmstudio_model_info", "lmstudio_model_status"), _models
         ),
@@ -112,6 +119,8 @@ _MODEL_GAUGES: dict[str, Callable[[Model], float | None]] = {
     "lmstudio_model_max_context_length_tokens": lambda model: model.max_context_length,
     "lmstudio_model_parallel_slots": lambda model: model.parallel_slots,
     "lmstudio_model_ttl_remaining_seconds": lambda model: model.ttl_remaining_seconds,
+    "lmstudio_model_ttl_seconds": lambda model: model.ttl_seconds,
+    "lmstudio_model_last_used_timestamp_seconds": lambda model: model.last_used_at,
     "lmstudio_model_queued_requests": lambda model: model.queued_requests,
 }
 
@@ -121,40 +130,49 @@ def _library_part(name: str, families: tuple[str, ...], collector: Collector) ->
 
 
 def _servers(board: Board) -> Iterable[Metric]:
-    up, info = Family("lmstudio_up"), Family("lmstudio_server_info")
+    up, process, rpc = Family("lmstudio_up"), Family("lmstudio_process_up"), Family("lmstudio_rpc_up")
+    info, models = Family("lmstudio_server_info"), Family("lmstudio_models")
     for health in board.servers.values():
-        up.add((health.server,), health.up)
+        for family, state in ((up, health.up), (process, health.process_up), (rpc, health.rpc_up)):
+            if state is not None:
+                family.add((health.server,), state)
         if health.up:
-            info.add((health.server, health.api or "", health.version, health.url), 1)
-    return up.metric, info.metric
+            info.add((health.server, health.api or "", clip(health.version), health.url), 1)
+            states = Counter(model.loaded for model in health.models)
+            for name, loaded in _MODEL_STATES.items():
+                models.add((health.server, name), states[loaded])
+    return up.metric, process.metric, rpc.metric, info.metric, models.metric
+
+
+_MODEL_STATES = {"loaded": True, "not_loaded": False, "unknown": None}
 
 
 def _models(board: Board) -> Iterable[Metric]:
     gauges = {name: Family(name) for name in _MODEL_GAUGES}
     loaded, info = Family("lmstudio_model_loaded"), Family("lmstudio_model_info")
     status = Family("lmstudio_model_status")
-    for health, model in _models_of(board.servers.values()):
-        key = (health.server, model.id)
-        for name, read in _MODEL_GAUGES.items():
+    for server, name, model in _models_of(board.servers.values()):
+        key = (server, name)
+        for gauge, read in _MODEL_GAUGES.items():
             if (value := read(model)) is not None:
-                gauges[name].add(key, value)
+                gauges[gauge].add(key, value)
         if model.loaded is not None:
             loaded.add(key, model.loaded)
         kind = (model.key, model.kind, model.publisher, model.architecture, model.quantization, model.format)
-        info.add((*key, *kind), 1)
+        info.add((*key, *map(clip, kind)), 1)
         if model.status is not None:
-            for name in MODEL_STATUSES:
-                status.add((*key, name), name == model.status)
+            for state in MODEL_STATUSES:
+                status.add((*key, state), state == model.status)
     return (*(family.metric for family in gauges.values()), loaded.metric, info.metric, status.metric)
 
 
-def _models_of(servers: Iterable[ServerHealth]) -> Iterator[tuple[ServerHealth, Model]]:
+def _models_of(servers: Iterable[ServerHealth]) -> Iterator[tuple[str, str, Model]]:
+    """Server, label and model: the first of each label, loaded ones first, no more than have series of their own."""
     for health in servers:
-        # A server that lists an instance twice must not make us expose a series twice.
         firsts: dict[str, Model] = {}
-        for model in health.models if health.up else ():
-            firsts.setdefault(model.id, model)
-        yield from ((health, model) for model in firsts.values())
+        for model in sorted(health.models if health.up else (), key=lambda model: model.loaded is False):
+            firsts.setdefault(clip(model.id), model)
+        yield from ((health.server, name, model) for name, model in islice(firsts.items(), MAX_MODELS))
 
 
 def _sources(board: Board) -> Iterable[Metric]:

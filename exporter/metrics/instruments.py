@@ -1,24 +1,32 @@
 """Counters, histograms and last-value gauges that events update. All names come from the catalogue.
 
-Label values from closed lists are initialised to 0, so that the first event already counts as an increase;
-what belongs to a server or a watch that left the configuration is removed, so that it does not stay forever.
+Label values from closed lists are initialised to 0, so that the first event already counts as an increase. What belongs to a
+server or a watch that left the configuration is removed, so that it does not stay for ever. Models come and go:
+
+- last values end when the model is no longer loaded, or its server no longer up;
+- counters stay while the server lists the model, loaded or not, and for an hour after;
+- a server has at most 200 models of its own in the label `model`; the rest are counted together as `other`.
 """
 
 from collections.abc import Sequence
 from typing import get_args
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
-from prometheus_client.metrics import MetricWrapperBase
+from prometheus_client import CollectorRegistry, disable_created_metrics
 
+from exporter.clock import Clock, SystemClock
+from exporter.lmstudio.breaker import State
+from exporter.lmstudio.events import UNLOAD_REASONS, HealthEvent
 from exporter.lmstudio.failures import REASONS
-from exporter.lmstudio.wire import Prediction
-from exporter.metrics.catalogue import row
-from exporter.reasoning.verdict import Outcome
+from exporter.lmstudio.probe import ProbeOutcome
+from exporter.lmstudio.wire import Prediction, ServerHealth
+from exporter.metrics.lifecycle import CIRCUIT, Lifecycle, code_label
+from exporter.metrics.making import counter, gauge, histogram, show
+from exporter.metrics.names import OTHER, ModelNames
+from exporter.metrics.traffic import Traffic
+from exporter.reasoning.verdict import Outcome, Verdict
 
 OUTCOMES: tuple[str, ...] = (*get_args(Outcome), "skipped_calm", "skipped_cooldown", "skipped_busy")
 """How the analysis of a group can end, the ways of not starting it included."""
-
-Labels = tuple[str, ...]
 
 
 class Instruments:
@@ -27,25 +35,33 @@ class Instruments:
     Args:
         registry: where the metrics appear; each registry can hold one set of instruments.
         reasons: the closed list of reasons for failed requests and polls.
+        clock: tells when a request failed.
     """
 
-    def __init__(self, registry: CollectorRegistry, reasons: Sequence[str] = REASONS) -> None:
+    def __init__(
+        self, registry: CollectorRegistry, reasons: Sequence[str] = REASONS, clock: Clock | None = None
+    ) -> None:
         # The library adds a _created series to every counter and histogram unless it is told not to, process-wide.
         disable_created_metrics()  # type: ignore[no-untyped-call]  # the library does not annotate it
         self._reasons = tuple(reasons)
-        self._traffic = _Traffic(registry)
-        self._request_failures = _counter(registry, "lmstudio_request_failures_total")
-        self._poll_duration = _gauge(registry, "lmstudio_poll_duration_seconds")
-        self._poll_failures = _counter(registry, "lmstudio_poll_failures_total")
-        self._analyses = _counter(registry, "lmwatch_analyses_total")
-        self._analysis_duration = _histogram(registry, "lmwatch_analysis_duration_seconds")
-        self._dropped = _counter(registry, "lmwatch_prompt_series_dropped_total")
-        self._jobs_missed = _counter(registry, "lmwatch_jobs_missed_total")
+        self._clock = clock or SystemClock()
+        self._names = ModelNames()
+        self._traffic = Traffic(registry, self._reasons)
+        self._life = Lifecycle(registry)
+        self._poll_duration = gauge(registry, "lmstudio_poll_duration_seconds")
+        self._poll_failures = counter(registry, "lmstudio_poll_failures_total")
+        self._analyses = counter(registry, "lmwatch_analyses_total")
+        self._analysis_duration = histogram(registry, "lmwatch_analysis_duration_seconds")
+        self._dropped = counter(registry, "lmwatch_prompt_series_dropped_total")
+        self._jobs_missed = counter(registry, "lmwatch_jobs_missed_total")
+
+    # -- what the configuration names
 
     def declare_server(self, name: str) -> None:
         """Show a server's counters at 0 before anything happens."""
         for reason in self._reasons:
             self._poll_failures.labels(name, reason)
+        self._life.declare_server(name)
 
     def declare_watch(self, name: str) -> None:
         """Show a watch's counters at 0 before anything happens."""
@@ -60,9 +76,21 @@ class Instruments:
 
     def declare_calls(self, server: str, model: str, origin: str) -> None:
         """Show the counters of one kind of call to a model at 0 before anything happens."""
-        self._traffic.declare((server, model, origin))
-        for reason in self._reasons:
-            self._request_failures.labels(server, model, origin, reason)
+        self._traffic.declare((server, self._names.label(server, model), origin))
+
+    def forget_server(self, name: str) -> None:
+        """Remove everything that carries the server's name."""
+        for metric in (self._poll_failures, self._poll_duration, *self._traffic.all):
+            metric.remove_by_labels({"server": name})
+        self._life.forget_server(name)
+        self._names.forget(name)
+
+    def forget_watch(self, name: str) -> None:
+        """Remove everything that carries the watch's name."""
+        for metric in (self._analyses, self._analysis_duration, self._dropped):
+            metric.remove_by_labels({"watch": name})
+
+    # -- requests to models
 
     def prediction(self, origin: str, prediction: Prediction, context_length: int | None) -> None:
         """Count a completed prediction.
@@ -72,14 +100,112 @@ class Instruments:
             prediction: what came back; figures that are None leave no trace.
             context_length: tokens of context that the model is loaded with; None where it is not known.
         """
-        self.declare_calls(prediction.server, prediction.model, origin)
-        self._traffic.count((prediction.server, prediction.model, origin), prediction, context_length)
+        model = self._names.label(prediction.server, prediction.model)
+        self._traffic.completed((prediction.server, model, origin), prediction, context_length)
 
     def request_failed(self, server: str, model: str, origin: str, reason: str) -> None:
         """Count a request that brought no usable answer."""
-        self.declare_calls(server, model, origin)
-        self._traffic.requests.labels(server, model, origin).inc()
-        self._request_failures.labels(server, model, origin, reason).inc()
+        self._traffic.failed((server, self._names.label(server, model), origin), reason, self._clock.now())
+
+    def estimate(self, server: str, model: str, ratio: float) -> None:
+        """Show the last prompt's estimated tokens over the tokens that the server counted."""
+        label = self._names.label(server, model)
+        if label != OTHER:
+            self._life.estimate_ratio.labels(server, label).set(ratio)
+
+    def probe(self, server: str, outcome: ProbeOutcome) -> None:
+        """Count a probe, or why there was none."""
+        self._life.probes.labels(server, outcome).inc()
+
+    def proxy_response(self, server: str, model: str, code: int) -> None:
+        """Count an answer that passed through the proxy, by its HTTP status; the model is empty where none answered."""
+        self._life.proxy_responses.labels(server, self._names.label(server, model), code_label(code)).inc()
+
+    def proxy(self, server: str, *, connections: int, uncounted: int) -> None:
+        """Show the state of the metering proxy in front of a server.
+
+        Args:
+            server: the server behind it.
+            connections: how many clients are connected.
+            uncounted: what passed without being counted since the proxy was started.
+        """
+        self._life.proxy_connections.labels(server).set(connections)
+        self._life.count_up_to(server, uncounted)
+
+    # -- servers and what is loaded on them
+
+    def poll(self, server: str, seconds: float, failure: str | None) -> None:
+        """Note how long a poll of a server took and, if it failed, why."""
+        self._poll_duration.labels(server).set(seconds)
+        if failure is not None:
+            self._poll_failures.labels(server, failure).inc()
+
+    def models(self, health: ServerHealth) -> None:
+        """Take in what a poll found: series of models that are no longer loaded, or no longer there, end."""
+        seen = self._names.seen(health)
+        for label in seen.unloaded:
+            self.forget_model(health.server, label)
+        for label in seen.gone:
+            for metric in (*self._traffic.all, *self._life.by_model):
+                metric.remove_by_labels({"server": health.server, "model": label})
+        self._life.declare_models(health.server, listed=seen.listed, loaded=seen.loaded)
+
+    def forget_model(self, server: str, model: str) -> None:
+        """Remove what was last seen of a model that is no longer loaded. Its counters stay."""
+        for metric in (*self._traffic.last_values, self._life.estimate_ratio):
+            metric.remove_by_labels({"server": server, "model": model})
+
+    def event(self, event: HealthEvent) -> None:
+        """Count what happened to a server or one of its models."""
+        match event.kind:
+            case "loaded":
+                self.loaded(event.server, event.model)
+            case "unloaded":
+                self.unloaded(event.server, event.model, event.reason or "unknown")
+            case "context_changed":
+                self.context_changed(event.server, event.model)
+            case "server_restarted":
+                self.restarted(event.server)
+            case "version_changed":
+                self.version_changed(event.server)
+            case "server_up" | "server_down":
+                pass  # lmstudio_up shows it
+
+    def loaded(self, server: str, model: str) -> None:
+        """Count that a model became loaded."""
+        self._life.loads.labels(server, self._names.label(server, model)).inc()
+
+    def unloaded(self, server: str, model: str, reason: str) -> None:
+        """Count that a model became unloaded.
+
+        Raises:
+            ValueError: the reason is not in the closed list.
+        """
+        if reason not in UNLOAD_REASONS:
+            raise ValueError(f"unknown reason {reason!r}; it must be one of {', '.join(UNLOAD_REASONS)}")
+        self._life.unloads.labels(server, self._names.label(server, model), reason).inc()
+
+    def context_changed(self, server: str, model: str) -> None:
+        """Count that a model was loaded with another context than before."""
+        self._life.context_changes.labels(server, self._names.label(server, model)).inc()
+
+    def restarted(self, server: str) -> None:
+        """Count that a server was restarted."""
+        self._life.restarts.labels(server).inc()
+
+    def version_changed(self, server: str) -> None:
+        """Count that a server has another version than before."""
+        self._life.version_changes.labels(server).inc()
+
+    def circuit(self, server: str, state: State) -> None:
+        """Show the state of a server's circuit breaker."""
+        self._life.circuit.labels(server).set(CIRCUIT[state])
+
+    def log_stream(self, server: str, up: bool | None) -> None:
+        """Show whether the log stream runs; None where it is not asked for."""
+        show(self._life.log_stream, (server,), up)
+
+    # -- lmwatch itself
 
     def analysis(self, watch: str, outcome: str, duration_seconds: float | None) -> None:
         """Count the end of a group's analysis.
@@ -102,101 +228,15 @@ class Instruments:
         """Count the series that did not fit into a prompt."""
         self._dropped.labels(watch).inc(dropped)
 
-    def poll(self, server: str, seconds: float, failure: str | None) -> None:
-        """Note how long a poll of a server took and, if it failed, why."""
-        self._poll_duration.labels(server).set(seconds)
-        if failure is not None:
-            self._poll_failures.labels(server, failure).inc()
-
     def job_missed(self, job: str) -> None:
         """Count a scheduled job that could not start when it was due."""
         self._jobs_missed.labels(job).inc()
 
-    def forget_model(self, server: str, model: str) -> None:
-        """Remove what was last seen of a model that is no longer loaded. Its counters stay."""
-        for gauge in self._traffic.last_values:
-            gauge.remove_by_labels({"server": server, "model": model})
 
-    def forget_server(self, name: str) -> None:
-        """Remove everything that carries the server's name."""
-        for metric in (self._request_failures, self._poll_failures, self._poll_duration, *self._traffic.all):
-            metric.remove_by_labels({"server": name})
+def estimate_ratio(verdict: Verdict) -> float | None:
+    """Tokens that a verdict's prompt was estimated at over those that the server counted; None where either is missing.
 
-    def forget_watch(self, name: str) -> None:
-        """Remove everything that carries the watch's name."""
-        for metric in (self._analyses, self._analysis_duration, self._dropped):
-            metric.remove_by_labels({"watch": name})
-
-
-class _Traffic:
-    """What completed predictions leave behind, by server, model and origin."""
-
-    def __init__(self, registry: CollectorRegistry) -> None:
-        self.requests = _counter(registry, "lmstudio_requests_total")
-        self._tokens = {
-            "prompt_tokens": _counter(registry, "lmstudio_prompt_tokens_total"),
-            "output_tokens": _counter(registry, "lmstudio_output_tokens_total"),
-            "reasoning_tokens": _counter(registry, "lmstudio_reasoning_tokens_total"),
-            "cached_prompt_tokens": _counter(registry, "lmstudio_cached_prompt_tokens_total"),
-        }
-        self._first_token = _histogram(registry, "lmstudio_request_time_to_first_token_seconds")
-        self._per_token = _histogram(registry, "lmstudio_request_time_per_output_token_seconds")
-        self._duration = _histogram(registry, "lmstudio_request_duration_seconds")
-        self._last_speed = _gauge(registry, "lmstudio_tokens_per_second")
-        self._last_first_token = _gauge(registry, "lmstudio_time_to_first_token_seconds")
-        self._last_context = _gauge(registry, "lmstudio_context_used_tokens")
-        self._last_context_ratio = _gauge(registry, "lmstudio_context_used_ratio")
-        self.last_values = (self._last_speed, self._last_first_token, self._last_context, self._last_context_ratio)
-        self._sums = (self.requests, *self._tokens.values(), self._first_token, self._per_token, self._duration)
-        self.all: tuple[MetricWrapperBase, ...] = (*self._sums, *self.last_values)
-
-    def declare(self, call: Labels) -> None:
-        for metric in self._sums:
-            metric.labels(*call)
-
-    def count(self, call: Labels, prediction: Prediction, context_length: int | None) -> None:
-        self.requests.labels(*call).inc()
-        for figure, counter in self._tokens.items():
-            counter.labels(*call).inc(getattr(prediction, figure) or 0)
-        self._duration.labels(*call).observe(prediction.duration_seconds)
-        speed, first_token = prediction.tokens_per_second, prediction.time_to_first_token_seconds
-        if first_token is not None:
-            self._first_token.labels(*call).observe(first_token)
-        if speed:
-            self._per_token.labels(*call).observe(1 / speed)
-        used = _context_used(prediction)
-        _show(self._last_speed, call, speed)
-        _show(self._last_first_token, call, first_token)
-        _show(self._last_context, call, used)
-        _show(self._last_context_ratio, call, used / context_length if used is not None and context_length else None)
-
-
-def _context_used(prediction: Prediction) -> int | None:
-    if prediction.prompt_tokens is None or prediction.output_tokens is None:
-        return None
-    return prediction.prompt_tokens + prediction.output_tokens
-
-
-def _show(gauge: Gauge, labels: Labels, value: float | None) -> None:
-    """Set the gauge, or take it away: the last prediction did not tell, and an older one is not the last."""
-    if value is None:
-        gauge.remove(*labels)
-    else:
-        gauge.labels(*labels).set(value)
-
-
-def _counter(registry: CollectorRegistry, name: str) -> Counter:
-    entry = row(name)
-    return Counter(entry.family, entry.help, entry.labels, unit=entry.metadata_unit, registry=registry)
-
-
-def _gauge(registry: CollectorRegistry, name: str) -> Gauge:
-    entry = row(name)
-    return Gauge(entry.family, entry.help, entry.labels, unit=entry.metadata_unit, registry=registry)
-
-
-def _histogram(registry: CollectorRegistry, name: str) -> Histogram:
-    entry = row(name)
-    return Histogram(
-        entry.family, entry.help, entry.labels, unit=entry.metadata_unit, buckets=entry.buckets, registry=registry
-    )
+    Of two calls for one verdict the first counts: the second prompt holds more than was estimated.
+    """
+    reported = verdict.predictions[0].prompt_tokens if verdict.predictions else None
+    return verdict.prompt_tokens_estimated / reported if reported and verdict.prompt_tokens_estimated else None

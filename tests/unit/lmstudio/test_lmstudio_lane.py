@@ -104,3 +104,25 @@ def test_an_overflow_shows_that_the_server_works(lane):
     for reason in ("timeout", "timeout", "context_overflow", "timeout", "timeout"):
         lane.failed(ModelFailure(reason))
     assert lane.usable()
+
+
+@pytest.mark.parametrize(
+    ("found", "load"),
+    [
+        pytest.param([], 0, id="no model"),
+        pytest.param([llm("a")], 0, id="nothing is told"),
+        pytest.param([llm("a", status="idle", queued_requests=0)], 0, id="idle"),
+        pytest.param([llm("a", status="generating")], 1, id="at work, the queue is not told"),
+        pytest.param([llm("a", status="generating", queued_requests=0)], 1, id="at work, and not counted in the queue"),
+        pytest.param([llm("a", status="generating", queued_requests=3)], 3, id="at work with a queue"),
+        pytest.param(
+            [llm("a", queued_requests=3), llm("b", queued_requests=0)], 0, id="of the model that would be asked"
+        ),
+    ],
+)
+def test_the_load_of_a_lane_is_what_its_model_has_to_do(clock, found, load):
+    poller = Scripted(health(*found))
+    lane = Lane(Server(name="desk", url="http://desk:1234"), None, None, poller, Breaker(clock))
+    assert lane.load() == 0
+    lane.poll()
+    assert lane.load() == load

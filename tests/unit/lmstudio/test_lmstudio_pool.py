@@ -1,117 +1,30 @@
-import contextlib
 import threading
-import time
-from dataclasses import replace
 
 import pytest
 from lmstudio_fake import OPENAI_CHAT, OPENAI_LIST, V0_CHAT, V1_LIST, answer, delta, hang, json_reply, stream
+from pool_bench import (
+    MODEL,
+    PREDICTION,
+    QUESTION,
+    Bench,
+    Gate,
+    Recorder,
+    ask_and_swallow,
+    benches,
+    eventually,
+    fail_with,
+    run,
+)
 
 from exporter.clock import SystemClock
 from exporter.config.model import Server
-from exporter.lmstudio.breaker import Breaker
 from exporter.lmstudio.failures import ModelFailure
-from exporter.lmstudio.lane import Lane
-from exporter.lmstudio.pool import Listeners, Pool, make_pool
-from exporter.lmstudio.wire import ChatRequest, Message, Model, Prediction, ServerHealth
-
-QUESTION = ChatRequest("", (Message("user", "?"),), 8)
-MODEL = Model(id="m", key="m", kind="llm", loaded=True)
-PREDICTION = Prediction("", "m", "m", "yes", "", "stop", 1, 1, None, None, 0.1, 0.2, None, "clock")
-
-
-def eventually(condition):
-    until = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < until, "it never happened"
-        time.sleep(0.002)
-
-
-class FakeClient:
-    """Answers at once, or as `behaviour` says."""
-
-    def __init__(self):
-        self.calls = []
-        self.behaviour = lambda: PREDICTION
-
-    def chat(self, request, *, deadline_seconds, cancel=None, api=None):
-        self.calls.append((request.model, deadline_seconds, api))
-        return self.behaviour()
-
-
-class FakePoller:
-    def __init__(self, name):
-        self.health = ServerHealth(name, f"http://{name}", True, "v1", "", (MODEL,), 0.01, 1.0)
-
-    def poll(self):
-        return self.health
-
-    def down(self):
-        self.health = replace(self.health, up=False, models=(), failure="unreachable")
-
-    def up(self):
-        self.health = replace(self.health, up=True, models=(MODEL,), failure=None)
-
-
-class Recorder:
-    def __init__(self):
-        self.predictions, self.failures, self.polls = [], [], []
-        self.listeners = Listeners(
-            lambda *seen: self.predictions.append(seen),
-            lambda *seen: self.failures.append(seen),
-            self.polls.append,
-        )
-
-
-class Bench:
-    """A pool over fake clients and pollers."""
-
-    def __init__(self, clock, **servers):
-        self.recorder = Recorder()
-        self.clients, self.pollers, lanes = {}, {}, []
-        for name, settings in servers.items():
-            config = Server(name=name, url=f"http://{name}", **settings)
-            session = type("Session", (), {"close": lambda self: None})()
-            self.clients[name], self.pollers[name] = FakeClient(), FakePoller(name)
-            lanes.append(Lane(config, session, self.clients[name], self.pollers[name], Breaker(clock)))
-        self.pool = Pool(lanes, clock, self.recorder.listeners)
-
-    def poll(self):
-        for name in self.pollers:
-            self.pool.poll(name)
-
-    def submit(self, job, *, patience=60.0, on_expired=lambda: pytest.fail("a job expired")):
-        return self.pool.submit(job, patience_seconds=patience, on_expired=on_expired)
+from exporter.lmstudio.pool import make_pool
 
 
 @pytest.fixture
 def bench():
-    """Makes running pools; all are stopped at the end, and none may leave a thread behind."""
-    made = []
-
-    def make(clock=None, *, start=True, **servers):
-        made.append(Bench(clock or SystemClock(), **(servers or {"desk": {}})))
-        made[-1].poll()
-        if start:
-            made[-1].pool.start()
-        return made[-1]
-
-    before = set(threading.enumerate())
-    yield make
-    for one in made:
-        one.pool.stop(20)
-    eventually(lambda: {thread for thread in threading.enumerate() if thread.name.startswith("lmwatch-ask")} <= before)
-
-
-class Gate:
-    """A job that reports when it starts and waits to be let through."""
-
-    def __init__(self):
-        self.started, self.open = threading.Event(), threading.Event()
-
-    def __call__(self, session):
-        self.server = session.server
-        self.started.set()
-        assert self.open.wait(20)
+    yield from benches()
 
 
 # ---- queueing
@@ -283,18 +196,6 @@ def test_the_deadline_is_shared_by_all_calls_of_a_job(bench, clock):
     assert one.recorder.failures == []
 
 
-def fail_with(reason):
-    def behaviour():
-        raise ModelFailure(reason)
-
-    return behaviour
-
-
-def ask_and_swallow(session):
-    with contextlib.suppress(ModelFailure):
-        session.ask(QUESTION)
-
-
 def test_a_failure_reaches_the_job_and_the_listener(bench):
     one = bench()
     one.clients["desk"].behaviour = fail_with("crashed")
@@ -310,23 +211,6 @@ def test_a_failure_reaches_the_job_and_the_listener(bench):
     eventually(lambda: seen)
     assert one.recorder.failures == [("desk", "m", "analysis", seen[0])]
     assert one.recorder.predictions == []
-
-
-def run(one, job):
-    """Submit a job and wait for its end."""
-    done = threading.Event()
-
-    def wrapped(session):
-        try:
-            job(session)
-        finally:
-            done.set()
-
-    taken = one.submit(wrapped)
-    if taken:
-        assert done.wait(20)
-        eventually(lambda: not any(one.pool.running().values()))
-    return taken
 
 
 def test_the_circuit_opens_after_failures_in_a_row_and_closes_after_a_poll_and_a_trial(bench, clock):
@@ -424,7 +308,7 @@ def real(fake):
     recorder = Recorder()
     listeners = recorder.listeners
     pool = make_pool(
-        [Server(name="desk", url=fake.url, max_parallel=2)],
+        [Server(name="desk", url=fake.url, max_parallel=2, rpc="off")],
         SystemClock(),
         on_prediction=listeners.on_prediction,
         on_failure=listeners.on_failure,

@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from prometheus_client import CollectorRegistry, generate_latest
 
 from exporter.board import Board, ReloadState, ScoreTable, WatchPicture
 from exporter.lmstudio.wire import Model, Prediction, ServerHealth
@@ -13,6 +14,24 @@ from exporter.series.labels import Series, labels_of
 from exporter.sources.collected import Collected
 
 NAN = float("nan")
+CALL = {"server": "desk", "model": "qwen", "origin": "analysis"}
+QWEN = Model("qwen", "qwen", "llm", True)
+
+
+def make_health(*models: Model, up: bool = True, at: float = 0.0) -> ServerHealth:
+    return ServerHealth("desk", "http://desk:1234", up, "v1" if up else None, "", models, 0.01, at)
+
+
+def models_of(registry: CollectorRegistry, family: str) -> set[str]:
+    """The values of the label `model` that a family shows."""
+    found = next(each for each in registry.collect() if each.name == family)
+    return {sample.labels["model"] for sample in found.samples}
+
+
+def names_with(registry: CollectorRegistry, text: str) -> set[str]:
+    """The names of all samples whose line holds a text."""
+    lines = generate_latest(registry).decode().splitlines()
+    return {line.split("{")[0] for line in lines if text in line and not line.startswith("#")}
 
 
 def make_table(series: tuple[Series, ...], **columns: Any) -> ScoreTable:
@@ -91,12 +110,18 @@ def make_servers() -> dict[str, ServerHealth]:
             False,
             "idle",
             0,
+            3600.0,
+            990.5,
         ),
         Model("gemma", "google/gemma", "vlm", False, max_context_length=131072),
     )
     return {
-        "desk": ServerHealth("desk", "http://127.0.0.1:1234", True, "v1", "0.4.24", models, 0.02, 1000.0),
-        "attic": ServerHealth("attic", "http://attic:1234", False, None, "", models, 2.0, 1000.0, "unreachable"),
+        "desk": ServerHealth(
+            "desk", "http://127.0.0.1:1234", True, "v1", "0.4.24", models, 0.02, 1000.0, rpc_up=True, process_up=True
+        ),
+        "attic": ServerHealth(
+            "attic", "http://attic:1234", False, None, "", models, 2.0, 1000.0, "unreachable", process_up=False
+        ),
     }
 
 

@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from exporter.metrics.catalogue import CATALOGUE, row
-from exporter.metrics.row import Row, markdown
+from exporter.metrics.catalogue import CATALOGUE, reference_page, row
+from exporter.metrics.genai import METRICS
+from exporter.metrics.reference import markdown
+from exporter.metrics.row import Row
 
 ROOT = Path(__file__).resolve().parents[3]
 HISTOGRAMS = [entry for entry in CATALOGUE if entry.type == "histogram"]
@@ -45,24 +47,24 @@ def test_a_scores_help_tells_boundary_and_absence(entry: Row):
 
 def test_there_are_scores_and_histograms():
     assert len(SCORES) == 4
-    assert len(HISTOGRAMS) == 5
+    assert len(HISTOGRAMS) == 7
 
 
 @pytest.mark.parametrize("entry", HISTOGRAMS, ids=lambda entry: entry.name)
-def test_buckets_rise_and_reach_slow_local_models(entry: Row):
+def test_buckets_rise_and_reach_slow_local_models_and_long_contexts(entry: Row):
     assert list(entry.buckets) == sorted(set(entry.buckets))
-    assert entry.buckets[-1] == 640.0
+    assert entry.buckets[-1] == {"seconds": 640.0, "tokens": 1048576.0}[entry.unit]
 
 
 def test_the_reference_page_is_current():
     """docs/metrics.md is what `python -m exporter.metrics.catalogue` prints."""
-    assert (ROOT / "docs" / "metrics.md").read_text("utf-8") == markdown(CATALOGUE)
+    assert (ROOT / "docs" / "metrics.md").read_text("utf-8") == reference_page()
 
 
 def test_the_module_prints_the_reference_page():
     command = [sys.executable, "-m", "exporter.metrics.catalogue"]
     printed = subprocess.run(command, cwd=ROOT, capture_output=True, check=True)
-    assert printed.stdout.decode() == markdown(CATALOGUE)
+    assert printed.stdout.decode() == reference_page()
 
 
 def test_the_reference_page_keeps_planned_names_apart():
@@ -71,6 +73,21 @@ def test_the_reference_page_keeps_planned_names_apart():
     assert r"| `lmwatch_now` | gauge | – | – | Now \| here. |" in exposed
     assert "lmwatch_later" not in exposed
     assert "lmwatch_later" in planned
+
+
+def test_what_opentelemetrys_names_are_mapped_to_is_exposed():
+    mapped = {name for entry in METRICS for name in entry.ours}
+    assert mapped
+    assert not any(row(name).planned for name in mapped)
+    assert {row(name).type for name in mapped} == {"histogram"}
+
+
+def test_each_of_opentelemetrys_names_says_what_differs():
+    page = reference_page().split("## OpenTelemetry's names for generative AI")[1]
+    for entry in METRICS:
+        assert entry.theirs.startswith("gen_ai.")
+        assert f"| `{entry.theirs}` | " in page
+        assert entry.note.endswith(".")
 
 
 def test_a_unit_is_metadata_only_where_openmetrics_allows_it():

@@ -12,6 +12,7 @@ from exporter.metrics.catalogue import row
 from exporter.metrics.collectors import BoardCollector, Part, default_parts
 from exporter.metrics.families import Family
 from exporter.metrics.instruments import Instruments
+from exporter.metrics.names import MAX_LENGTH, MAX_MODELS
 
 
 def exposed(board: Board, parts: Iterable[Part] | None = None) -> dict[str, float]:
@@ -25,7 +26,10 @@ def exposed(board: Board, parts: Iterable[Part] | None = None) -> dict[str, floa
 def test_a_dead_server_shows_up_0_and_no_models():
     samples = exposed(make_board())
     assert samples['lmstudio_up{server="attic"}'] == 0
-    assert [name for name in samples if "attic" in name] == ['lmstudio_up{server="attic"}']
+    assert [name for name in samples if "attic" in name] == [
+        'lmstudio_up{server="attic"}',
+        'lmstudio_process_up{server="attic"}',
+    ]
 
 
 def test_a_live_server_shows_what_it_tells():
@@ -37,6 +41,21 @@ def test_a_live_server_shows_what_it_tells():
     assert samples['lmstudio_model_context_length_tokens{model="qwen",server="desk"}'] == 16384
     assert samples['lmstudio_model_status{model="qwen",server="desk",status="idle"}'] == 1
     assert samples['lmstudio_model_status{model="qwen",server="desk",status="generating"}'] == 0
+
+
+def test_what_only_the_websocket_tells_shows():
+    samples = exposed(make_board())
+    assert samples['lmstudio_rpc_up{server="desk"}'] == 1
+    assert samples['lmstudio_model_ttl_seconds{model="qwen",server="desk"}'] == 3600
+    assert samples['lmstudio_model_last_used_timestamp_seconds{model="qwen",server="desk"}'] == 990.5
+
+
+@pytest.mark.parametrize(("api", "process"), [(True, True), (False, True), (False, False), (True, None), (False, None)])
+def test_the_process_and_its_api_are_two_facts(api: bool, process: bool | None):
+    health = ServerHealth("s", "http://x", api, "v1" if api else None, "", (), 0.1, 1.0, process_up=process)
+    samples = exposed(make_board(servers={"s": health}))
+    assert samples['lmstudio_up{server="s"}'] == api
+    assert samples.get('lmstudio_process_up{server="s"}') == process
 
 
 def test_what_a_server_does_not_tell_is_no_series():
@@ -51,6 +70,34 @@ def test_a_model_listed_twice_is_one_series_with_what_comes_first():
     twice = (Model("m", "m", "llm", True, context_length=4096), Model("m", "m", "llm", False))
     samples = exposed(make_board(servers={"s": ServerHealth("s", "http://x", True, "v1", "", twice, 0.1, 1.0)}))
     assert samples['lmstudio_model_loaded{model="m",server="s"}'] == 1
+
+
+def test_the_models_in_the_list_are_counted_by_state():
+    samples = exposed(make_board())
+    counts = {
+        state: samples[f'lmstudio_models{{server="desk",state="{state}"}}']
+        for state in ("loaded", "not_loaded", "unknown")
+    }
+    assert counts == {"loaded": 1, "not_loaded": 1, "unknown": 0}
+
+
+def test_a_server_with_thousands_of_models_shows_the_loaded_ones_and_a_limited_number_in_all():
+    crowd = [Model(f"m{number}", "k", "llm", number >= 990) for number in range(1000)]
+    samples = exposed(make_board(servers={"s": ServerHealth("s", "http://x", True, "v1", "", tuple(crowd), 0.1, 1.0)}))
+    shown = {name: value for name, value in samples.items() if name.startswith("lmstudio_model_loaded{")}
+    assert len(shown) == MAX_MODELS
+    assert sum(shown.values()) == 10
+    assert samples['lmstudio_models{server="s",state="not_loaded"}'] == 990
+
+
+def test_texts_that_a_server_chooses_are_limited_in_length():
+    endless = Model("x" * 10_000, "k" * 10_000, "llm", True, publisher="p" * 10_000)
+    twin = Model("x" * 10_001, "k", "llm", False)
+    samples = exposed(
+        make_board(servers={"s": ServerHealth("s", "http://x", True, "v1", "v" * 10_000, (endless, twin), 0.1, 1.0)})
+    )
+    assert max(map(len, samples)) < 4 * MAX_LENGTH
+    assert sum(name.startswith("lmstudio_model_info{") for name in samples) == 1, "cut to the same label, they are one"
 
 
 def test_group_labels_that_collide_with_ours_get_a_prefix():

@@ -51,6 +51,12 @@ def full() -> Exposition:
     instruments.request_failed("desk", "qwen", "probe", "timeout")
     instruments.analysis("nodes", "ok", 3.2)
     instruments.snapshot("nodes", 2)
+    instruments.models(board.servers["desk"])
+    instruments.circuit("desk", "half_open")
+    instruments.log_stream("desk", False)
+    instruments.estimate("desk", "qwen", 1.1)
+    instruments.proxy_response("desk", "qwen", 200)
+    instruments.proxy("desk", connections=3, uncounted=1)
     return Exposition(registry, lambda: board)
 
 

@@ -1,27 +1,13 @@
+import math
+from dataclasses import replace
+
 import pytest
-from metrics_fakes import make_prediction
+from metrics_fakes import CALL, QWEN, make_health, make_prediction, names_with
 from prometheus_client import CollectorRegistry, generate_latest
 
 from exporter.lmstudio.failures import REASONS
 from exporter.metrics.catalogue import CATALOGUE
 from exporter.metrics.instruments import OUTCOMES, Instruments
-
-CALL = {"server": "desk", "model": "qwen", "origin": "analysis"}
-
-
-@pytest.fixture
-def registry() -> CollectorRegistry:
-    return CollectorRegistry()
-
-
-@pytest.fixture
-def instruments(registry: CollectorRegistry) -> Instruments:
-    return Instruments(registry)
-
-
-def names_with(registry: CollectorRegistry, text: str) -> set[str]:
-    lines = generate_latest(registry).decode().splitlines()
-    return {line.split("{")[0] for line in lines if text in line and not line.startswith("#")}
 
 
 def test_a_prediction_counts_and_shows_its_figures(registry: CollectorRegistry, instruments: Instruments):
@@ -60,6 +46,14 @@ def test_a_prediction_without_figures_counts_as_a_request_only(registry: Collect
     assert registry.get_sample_value("lmstudio_request_time_to_first_token_seconds_count", labels) == 0
     assert registry.get_sample_value("lmstudio_tokens_per_second", labels) is None
     assert registry.get_sample_value("lmstudio_context_used_tokens", labels) is None
+
+
+def test_an_unknown_duration_spoils_no_histogram(registry: CollectorRegistry, instruments: Instruments):
+    instruments.prediction("traffic", make_prediction(duration_seconds=math.nan), None)
+    instruments.prediction("traffic", make_prediction(duration_seconds=3.2), None)
+    labels = CALL | {"origin": "traffic"}
+    assert registry.get_sample_value("lmstudio_request_duration_seconds_sum", labels) == 3.2
+    assert registry.get_sample_value("lmstudio_requests_total", labels) == 2
 
 
 def test_a_figure_that_the_last_prediction_lacks_is_not_shown_from_an_older_one(
@@ -144,10 +138,10 @@ def test_an_unloaded_model_loses_its_last_values_and_keeps_its_counters(
 ):
     instruments.prediction("analysis", make_prediction(), 4000)
     instruments.prediction("probe", make_prediction(), 4000)
-    instruments.prediction("probe", make_prediction(model="other"), 4000)
+    instruments.prediction("probe", make_prediction(model="gemma"), 4000)
     instruments.forget_model("desk", "qwen")
-    assert registry.get_sample_value("lmstudio_tokens_per_second", CALL | {"model": "other", "origin": "probe"}) == 40
-    gauges = {entry.name for entry in CATALOGUE if entry.type == "gauge"}
+    assert registry.get_sample_value("lmstudio_tokens_per_second", CALL | {"model": "gemma", "origin": "probe"}) == 40
+    gauges = {entry.name for entry in CATALOGUE if entry.type == "gauge" and "failure" not in entry.name}
     assert not names_with(registry, 'model="qwen"') & gauges
     assert registry.get_sample_value("lmstudio_requests_total", CALL) == 1
 
@@ -156,6 +150,10 @@ def test_a_forgotten_server_leaves_no_series(registry: CollectorRegistry, instru
     for server in ("desk", "attic"):
         instruments.declare_server(server)
         instruments.poll(server, 0.1, "auth")
+        instruments.models(replace(make_health(QWEN), server=server))
+        instruments.circuit(server, "open")
+        instruments.log_stream(server, True)
+        instruments.proxy_response(server, "qwen", 200)
         instruments.prediction("analysis", make_prediction(server=server), 4000)
         instruments.request_failed(server, "qwen", "probe", "timeout")
     kept = names_with(registry, 'server="attic"')
@@ -176,3 +174,39 @@ def test_a_forgotten_watch_leaves_no_series(registry: CollectorRegistry, instrum
 def test_counters_bring_no_created_series(registry: CollectorRegistry, instruments: Instruments):
     instruments.prediction("analysis", make_prediction(), 4000)
     assert "_created" not in generate_latest(registry).decode()
+
+
+def test_a_failed_request_shows_when_it_was(registry: CollectorRegistry, instruments: Instruments):
+    instruments.request_failed("desk", "qwen", "analysis", "timeout")
+    name = "lmstudio_request_last_failure_timestamp_seconds"
+    assert registry.get_sample_value(name, CALL | {"reason": "timeout"}) == 1000
+    assert registry.get_sample_value(name, CALL | {"reason": "auth"}) is None, "never is no time"
+
+
+@pytest.mark.parametrize(
+    ("told", "counted"),
+    [
+        ("stop", "stop"),
+        ("length", "length"),
+        ("eosFound", "stop"),
+        ("maxPredictedTokensReached", "length"),
+        ("contextLengthReached", "context_length"),
+        ("max_tokens", "length"),
+        ("userStopped", "user_stopped"),
+        ("something new", "other"),
+    ],
+)
+def test_answers_count_by_what_ended_them(
+    registry: CollectorRegistry, instruments: Instruments, told: str, counted: str
+):
+    instruments.prediction("analysis", make_prediction(finish_reason=told), None)
+    found = registry.get_sample_value("lmstudio_request_finishes_total", CALL | {"finish_reason": counted})
+    assert found == 1
+
+
+def test_the_sizes_of_requests_are_seen_one_by_one(registry: CollectorRegistry, instruments: Instruments):
+    instruments.prediction("analysis", make_prediction(prompt_tokens=900, output_tokens=None), None)
+    bucket = "lmstudio_request_prompt_tokens_bucket"
+    assert registry.get_sample_value(bucket, CALL | {"le": "256.0"}) == 0
+    assert registry.get_sample_value(bucket, CALL | {"le": "1024.0"}) == 1
+    assert registry.get_sample_value("lmstudio_request_output_tokens_count", CALL) == 0
