@@ -10,7 +10,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-MODULES = ("bench.series_bench", "bench.screening_bench", "bench.metrics_bench", "bench.scrape_bench")
+MODULES = tuple(f"bench.{name}_bench" for name in ("series", "screening", "metrics", "scrape", "logstream", "proxy"))
 
 
 def main() -> int:
