@@ -106,6 +106,20 @@ def _add_check(parser: argparse.ArgumentParser) -> None:
 def _add_status(parser: argparse.ArgumentParser) -> None:
     _add_config(parser)
     parser.add_argument("--json", action="store_true", help="for programs")
+    parser.add_argument(
+        "--watch",
+        type=_duration,
+        nargs="?",
+        const="2s",
+        default=None,
+        metavar="DURATION",
+        help="print anew after so long, until stopped (2s if no duration is given)",
+    )
+    parser.add_argument(
+        "--url",
+        default=None,
+        help="of the running lmwatch that knows the figures of predictions (default: this host's)",
+    )
     parser.set_defaults(command=_status)
 
 
@@ -195,7 +209,9 @@ def _status(arguments: argparse.Namespace) -> int:
     from exporter.loading import load
     from exporter.terminal import print_status
 
-    return print_status(load(arguments.config), as_json=arguments.json)
+    return print_status(
+        load(arguments.config), as_json=arguments.json, watch_seconds=arguments.watch, url=arguments.url
+    )
 
 
 def _once(arguments: argparse.Namespace) -> int:

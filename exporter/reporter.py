@@ -1,17 +1,21 @@
 """Where events become visible: one place that tells the board, the instruments, the journal and the log."""
 
 import logging
+import threading
 from collections.abc import Callable, Collection
 from dataclasses import replace
 from types import MappingProxyType
 
 from exporter.board import Board, BoardHolder, WatchPicture
+from exporter.clock import Clock
 from exporter.errors import TransientError
-from exporter.journal.store import Journal, Record
+from exporter.journal.store import Event, Journal, Record
+from exporter.lmstudio.events import HealthEvent, Tracker, events_between
 from exporter.lmstudio.failures import ModelFailure
+from exporter.lmstudio.own_calls import OwnCalls
 from exporter.lmstudio.wire import Model, Origin, Prediction, ServerHealth
 from exporter.logs import fields
-from exporter.metrics.instruments import Instruments
+from exporter.metrics.instruments import Instruments, estimate_ratio
 from exporter.metrics.rendering import WatchRenderer
 from exporter.reasoning.document import to_document
 from exporter.reasoning.verdict import Verdict
@@ -24,6 +28,7 @@ class Reporter:
     """Takes what happens and shows it. Every method may be called from any thread.
 
     Args:
+        clock: tells the time.
         board: the picture that is read by others.
         instruments: counters and histograms.
         renderer: turns a watch's picture into sample lines.
@@ -33,42 +38,100 @@ class Reporter:
 
     def __init__(
         self,
+        clock: Clock,
         board: BoardHolder,
         instruments: Instruments,
         renderer: WatchRenderer,
         journal: Journal,
+        *,
         listener: Callable[[Verdict], None],
     ) -> None:
+        self._clock = clock
         self.board = board
         self.instruments = instruments
         self._renderer = renderer
         self._journal = journal
         self._listener = listener
         self._expected: frozenset[str] = frozenset()
+        self._react: Callable[[HealthEvent], None] = lambda _: None
+        self._trackers: dict[str, Tracker] = {}
+        self._tracking = threading.Lock()
+        self._own_calls: dict[str, OwnCalls] = {}
+
+    def follow(self, react: Callable[[HealthEvent], None]) -> None:
+        """Who is told what happens to servers from now on, in the place of who was."""
+        self._react = react
+
+    def own_calls(self, server: str) -> OwnCalls:
+        """The register of a server's predictions that are counted here already; kept from the first call on."""
+        return self._own_calls.setdefault(server, OwnCalls())
 
     def prediction(self, origin: Origin, prediction: Prediction, model: Model) -> None:
-        """A model answered."""
-        self.instruments.prediction(origin, prediction, model.context_length)
+        """A model answered a question of ours."""
+        self._count(origin, prediction, model.context_length)
+        self._recognise(prediction)
+
+    def proxied(self, origin: Origin, prediction: Prediction, context_length: int | None) -> None:
+        """A model answered somebody through the proxy."""
+        self._count(origin, prediction, context_length)
+        if prediction.output_tokens:  # an embedding has none, and the log stream says nothing of it
+            self._recognise(prediction)
+
+    def logged(self, prediction: Prediction) -> None:
+        """A model answered somebody, as the log stream tells."""
+        health = self.board.current().servers.get(prediction.server)
+        models = health.models if health is not None else ()
+        context = next((model.context_length for model in models if model.id == prediction.model), None)
+        self._count("traffic", prediction, context)
+
+    def logged_failure(self, server: str, model: str, failure: ModelFailure) -> None:
+        """A model failed somebody, as the log stream tells."""
+        self.failure(server, model, "traffic", failure)
+
+    def _count(self, origin: Origin, prediction: Prediction, context_length: int | None) -> None:
+        self.instruments.prediction(origin, prediction, context_length)
+
+    def _recognise(self, prediction: Prediction) -> None:
+        """Let the log stream know this prediction again, so that it is not counted twice."""
+        own = self._own_calls.get(prediction.server)
+        if own is not None:
+            own.note_prediction(prediction, self._clock.now())
 
     def failure(self, server: str, model: str, origin: Origin, failure: ModelFailure) -> None:
         """A model did not answer."""
         self.instruments.request_failed(server, model, origin, failure.reason)
-        logger.warning("a model call failed", extra=fields(server=server, model=model, error=str(failure)))
+        level = logging.DEBUG if failure.reason == "cancelled" else logging.WARNING
+        logger.log(
+            level, "a model call failed", extra=fields(server=server, model=model, origin=origin, error=str(failure))
+        )
 
     def poll(self, health: ServerHealth) -> None:
         """A server was polled."""
         self.instruments.poll(health.server, health.poll_duration_seconds, health.failure)
-        before = self.board.current().servers.get(health.server)
-        if before is None or before.up != health.up:
-            logger.log(
-                logging.INFO if health.up else logging.WARNING,
-                "server is up" if health.up else "server is down",
-                extra=fields(server=health.server, url=health.url, api=health.api or "", detail=health.detail),
+        if self.board.current().servers.get(health.server) is None:
+            first = fields(
+                server=health.server, url=health.url, up=health.up, api=health.api or "", detail=health.detail
             )
-        for gone in _instances(before) - _instances(health):
-            self.instruments.forget_model(health.server, gone)
+            logger.log(logging.INFO if health.up else logging.WARNING, "server polled for the first time", extra=first)
+        self.instruments.models(health)
         self.board.put_server(health)
         self._ready_when_all_are_polled()
+        with self._tracking:
+            tracker = self._trackers.get(health.server, Tracker())
+            events, self._trackers[health.server] = events_between(tracker, health)
+        for event in events:
+            self.event(event)
+
+    def event(self, event: HealthEvent) -> None:
+        """Something happened to a server or one of its models."""
+        self.instruments.event(event)
+        level = logging.WARNING if event.serious else logging.INFO
+        logger.log(level, event.detail, extra=fields(server=event.server, model=event.model, kind=event.kind))
+        try:
+            self._journal.put_event(Event(event.server, event.kind, event.at, event.to_document()))
+        except TransientError as error:
+            logger.error("an event was not kept", extra=fields(kind=event.kind, error=str(error)))  # noqa: TRY400
+        self._react(event)
 
     def collected(self, state: Collected) -> None:
         """A target was scraped, or a query answered."""
@@ -108,6 +171,9 @@ class Reporter:
             "verdict",
             extra=fields(watch=verdict.watch, id=verdict.id, outcome=verdict.outcome, summary=verdict.summary),
         )
+        ratio = estimate_ratio(verdict)
+        if ratio is not None:
+            self.instruments.estimate(verdict.server, verdict.model, ratio)
         self._listener(verdict)
 
     def retain(self, *, servers: Collection[str], sources: Collection[str], watches: Collection[str]) -> None:
@@ -116,6 +182,8 @@ class Reporter:
         before = self.board.current()
         for name in before.servers.keys() - set(servers):
             self.instruments.forget_server(name)
+            self._trackers.pop(name, None)
+            self._own_calls.pop(name, None)
         for name in before.watches.keys() - set(watches):
             self.instruments.forget_watch(name)
             self._renderer.forget(name)
@@ -141,7 +209,3 @@ class Reporter:
         board = self.board.current()
         if not board.ready and self._expected <= board.servers.keys():
             self.board.update(lambda board: replace(board, ready=True))
-
-
-def _instances(health: ServerHealth | None) -> set[str]:
-    return {model.id for model in health.models if model.loaded is not False} if health and health.up else set()

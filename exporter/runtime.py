@@ -18,6 +18,7 @@ from exporter.lmstudio.tokens import TokenCounter
 from exporter.metrics.exposition import Exposition, make_registry
 from exporter.metrics.instruments import Instruments
 from exporter.metrics.rendering import WatchRenderer
+from exporter.observers import Observers
 from exporter.reasoning.analyst import Analyst
 from exporter.reasoning.memory import Memory
 from exporter.reasoning.verdict import Verdict
@@ -63,7 +64,7 @@ def make_services(clock: Clock, journal: Journal, on_verdict: Callable[[Verdict]
     return Services(
         clock=clock,
         scheduler=Scheduler(instruments.job_missed),
-        reporter=Reporter(board, instruments, WatchRenderer(), journal, on_verdict),
+        reporter=Reporter(clock, board, instruments, WatchRenderer(), journal, listener=on_verdict),
         exposition=Exposition(registry, board.current),
         tokens=TokenCounter(),
         memory=Memory(),
@@ -89,6 +90,7 @@ class Runtime:
         self.jobs: dict[str, object] = {}
         """By name: what each scheduled job works on."""
         self.pool = self._pool(previous)
+        self.observers = self._observers(previous)
         self.scrapes = {source.name: self._scrape(source, previous) for source in config.sources if source.scrape}
         self.queries = {source.name: self._query(source, previous) for source in config.sources if source.prometheus}
         self.watchers = {watch.name: self._watcher(watch, previous) for watch in config.watches}
@@ -104,9 +106,15 @@ class Runtime:
         known = previous.jobs if previous is not None else {}
         if previous is None or previous.pool is not self.pool:
             self.pool.start()
+        if previous is not None and previous.observers is not self.observers:
+            previous.observers.stop(_HANDOVER_SECONDS)
+        if previous is None or previous.observers is not self.observers:
+            self.observers.start()
         for server in self.config.servers:
-            poll = partial(self.pool.poll, server.name)
+            poll = partial(self._poll, server.name)
             self._every(server.poll_interval, poll, f"poll:{server.name}", "poll", of=self.pool, known=known)
+        for duty in self.observers.duties():
+            self._every(duty.seconds, duty.run, duty.name, "poll", of=self.observers, known=known, offset=duty.seconds)
         for source in self.config.sources:
             if source.scrape is not None:
                 self._start_scraping(source.name, source.scrape, known)
@@ -121,11 +129,12 @@ class Runtime:
             self._services.scheduler.cancel(name)
         for watcher in self.watchers.values():
             watcher.close()
+        self.observers.stop(timeout / 2)
         for scrape in self.scrapes.values():
             scrape.close()
         for query in self.queries.values():
             query.close()
-        self.pool.stop(timeout)
+        self.pool.stop(timeout / 2)
 
     def retire(self, successor: "Runtime") -> None:
         """End what the successor did not take over."""
@@ -142,6 +151,15 @@ class Runtime:
                 query.close()
         if successor.pool is not self.pool:
             self.pool.stop(_HANDOVER_SECONDS)
+
+    def _poll(self, name: str) -> None:
+        self.pool.poll(name)
+        self._services.reporter.instruments.circuit(name, self.pool.circuit_states()[name])
+
+    def _observers(self, previous: "Runtime | None") -> Observers:
+        if previous is not None and previous.pool is self.pool and previous.config.proxy == self.config.proxy:
+            return previous.observers
+        return Observers(self.config, self.pool, self._services.reporter, self._services.clock)
 
     def _pool(self, previous: "Runtime | None") -> Pool:
         if previous is not None and previous.config.servers == self.config.servers:
