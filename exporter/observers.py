@@ -1,6 +1,7 @@
 """What watches the servers beside the polls: probes, log streams, the metering proxy."""
 
 import os
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -14,7 +15,7 @@ from exporter.lmstudio.logopen import open_log_stream
 from exporter.lmstudio.logstream import LogStream
 from exporter.lmstudio.pool import Pool
 from exporter.lmstudio.probe import Prober
-from exporter.proxy.server import MeteringProxy
+from exporter.proxy.server import SWITCH_SECONDS, MeteringProxy
 from exporter.reporter import Reporter
 from exporter.sources.http import Cancel
 
@@ -62,6 +63,7 @@ class Observers:
             ConfigError: the proxy's address cannot be listened on.
         """
         if self._proxy is not None:
+            sys.setswitchinterval(SWITCH_SECONDS)
             self._proxy.start()
         for name, lane in self._pool.lanes.items():
             if name not in self._streams and lane.config.log_stream != "on":

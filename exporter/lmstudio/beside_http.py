@@ -3,6 +3,7 @@
 None of it can make a poll fail, and each part has a short deadline of its own.
 """
 
+import logging
 from dataclasses import replace
 
 from exporter.config.model import Server
@@ -10,6 +11,8 @@ from exporter.lmstudio.hostprocess import HostProcess
 from exporter.lmstudio.rpc import RpcClient
 from exporter.lmstudio.rpc_state import RpcState, merge
 from exporter.lmstudio.wire import ServerHealth
+
+logger = logging.getLogger(__name__)
 
 STALE_SECONDS = 30.0
 """How long times to live and of last use are taken from an earlier look while the RPC does not answer."""
@@ -37,7 +40,12 @@ class BesideHttp:
 
         The RPC is asked only while the HTTP API is up, as it answers on the same port; with `rpc: auto` only an LM Studio.
         """
-        completed = self._with_process(self._with_rpc(health))
+        try:
+            completed = self._with_process(self._with_rpc(health))
+        except Exception:
+            # A fault of ours in what is only added must not make a server that is up look down.
+            logger.exception("cannot tell more of server %s than its HTTP API does", self._config.name)
+            return health
         self._version = completed.version or self._version
         return replace(completed, version=self._version)
 

@@ -35,7 +35,7 @@ class Reason:
 _TABLE = (
     Reason("unreachable", "no connection, or it broke before an answer began", again=True, elsewhere=True),
     Reason("timeout", "no complete answer before the deadline", again=True, elsewhere=True),
-    Reason("cancelled", "given up by lmwatch itself, as at shutdown", again=False, elsewhere=False),
+    Reason("cancelled", "given up by whoever asked, or by lmwatch at its end", again=False, elsewhere=False),
     Reason("auth", "the API token or password is missing or wrong", again=False, elsewhere=True),
     Reason("unexpected_endpoint", "the server does not know this route", again=False, elsewhere=True),
     Reason("invalid_request", "the server refuses the request as it is", again=False, elsewhere=False),

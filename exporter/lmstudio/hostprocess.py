@@ -94,15 +94,18 @@ class HostProcess:
         Args:
             health: of the server; says whether its HTTP API is up, and whether it is LM Studio.
         """
-        if health.up and self._is_lm_studio != (health.api != "openai"):
+        if not health.up:
+            self._asked_at = None
+        elif self._is_lm_studio != (health.api != "openai"):
             self._is_lm_studio = health.api != "openai"
             self._asked_at = None
         if not self._here or self._is_lm_studio is False:
             return None
         now = self._clock.monotonic()
-        if not health.up or self._asked_at is None or now - self._asked_at >= EVERY_SECONDS:
-            self._asked_at = now
+        if self._asked_at is None or now - self._asked_at >= EVERY_SECONDS:
             self._state = self._find(health)
+            # What was found while the API was down does not hold once it is up.
+            self._asked_at = now if health.up else None
         return self._state
 
     def close(self) -> None:

@@ -118,7 +118,8 @@ class RpcClient:
             self._connect(look)
             try:
                 return read_state(self._connections, look, self._clock)
-            except RpcError:
+            except BaseException:
+                # What is still to come on these connections would be taken for answers to later calls.
                 self._drop()
                 raise
         finally:

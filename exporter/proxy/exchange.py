@@ -152,14 +152,13 @@ class Exchange:
             # A body that was not read, or not to its end: the status decides alone.
             told = classify(self._status, "", b"")
             return told.reason if told is not None else None
-        if how == "cut" and not tally.complete:
-            return "unreachable" if self._status is None else "stream_cut"
         if how is not None and not tally.complete:
-            return how
+            cut = "unreachable" if self._status is None else "stream_cut"
+            return cut if how == "cut" else how
         if self._reader is None:
             return None
-        if not tally.complete:
-            return "stream_cut" if tally.objects else "empty_answer"
+        if not tally.complete and tally.objects:
+            return "stream_cut"
         return "empty_answer" if tally.is_empty else None
 
     def _prediction(self, model: str, at: float) -> Prediction:

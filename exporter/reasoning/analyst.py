@@ -154,7 +154,7 @@ class Analyst:
             prediction = _ask_with_or_without_schema(case.ask, request)
         except ModelFailure as failure:
             return replace(so_far, request=request, failure=failure, problems=(*so_far.problems, str(failure)))
-        if prediction.prompt_tokens:
+        if prediction.prompt_tokens and prediction.asked_model == case.model.id:
             self._learn(case.model.key, room.prefix + so_far.snapshot.estimated_tokens, prediction.prompt_tokens)
         answer, parsed = _read(prediction, so_far.snapshot)
         exchange = replace(so_far, request=request, predictions=(*so_far.predictions, prediction), answer=answer)
@@ -212,7 +212,7 @@ def _verdict(case: _Case, exchange: _Exchange, prefix: int) -> Verdict:
         at=case.at,
         outcome=_outcome(exchange),
         model=exchange.predictions[-1].model if exchange.predictions else case.model.id,
-        server=case.server,
+        server=exchange.predictions[-1].server if exchange.predictions else case.server,
         group_score=parsed.group_score if parsed else None,
         summary=parsed.summary if parsed else "",
         cause=parsed.cause if parsed else "",
@@ -229,13 +229,18 @@ def _verdict(case: _Case, exchange: _Exchange, prefix: int) -> Verdict:
     )
 
 
-def _other_model(predictions: tuple[Prediction, ...], asked: Model) -> tuple[str, ...]:
-    """That another model answered than the one asked: LM Studio does that with an identifier that it no longer knows.
+def _other_model(predictions: tuple[Prediction, ...], first: Model) -> tuple[str, ...]:
+    """That another model answered than was asked: LM Studio does that with an identifier that it no longer knows.
 
     It is said and does not count against the answer, which was checked like any other.
     """
-    others = {each.model for each in predictions} - {asked.id, asked.key, ""}
-    return tuple(f"{asked.id} was asked, {other} answered" for other in sorted(others))
+    return tuple(
+        dict.fromkeys(
+            f"{each.asked_model} was asked, {each.model} answered"
+            for each in predictions
+            if each.model not in (each.asked_model, first.id, first.key, "")
+        ),
+    )
 
 
 def _outcome(exchange: _Exchange) -> Outcome:

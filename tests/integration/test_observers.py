@@ -51,6 +51,7 @@ def test_what_passes_through_the_proxy_is_counted_as_traffic(studio, tmp_path):
 def test_a_proxy_that_the_configuration_no_longer_names_stops_listening(studio, tmp_path):
     port = free_port()
     with lmwatch(config(studio, proxy=port), tmp_path) as watch:
+        eventually(lambda: 'lmstudio_up{server="desk"} 1.0' in watch.metrics(), what="the server is up")
         assert chat(port)[0] == 200
         watch.config.write_text(config(studio))
         assert fetch(f"{watch.url}/-/reload", data=b"")[0] == 200

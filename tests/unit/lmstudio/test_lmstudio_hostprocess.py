@@ -198,6 +198,13 @@ def test_while_the_api_is_down_each_poll_asks(local, look):
     assert len(local.requests) == 3
 
 
+def test_when_the_api_comes_back_the_process_is_looked_for_at_once(local, look):
+    looker = look(ports=(port_of(local),))
+    local.once("GET", STATUS, SAYS, html(404), SAYS)
+    local.once("GET", GREETING, html(404))
+    assert [looker.look(health(up=up)).up for up in (True, False, True)] == [True, False, True]
+
+
 def test_the_port_that_answered_is_asked_first_from_then_on(local, look, fake):
     fake.always("GET", STATUS, html(404))
     fake.always("GET", GREETING, html(404))

@@ -285,6 +285,16 @@ def test_the_version_stays_known_until_the_server_goes_down():
     assert beside.complete(health(polled_at=NOW + 1999)).version == ""
 
 
+def test_a_fault_of_ours_beside_http_fails_no_poll(caplog):
+    class Broken(Said):
+        def look(self):
+            raise ZeroDivisionError
+
+    beside = BesideHttp(Server(name="desk", url="http://desk:1234"), Broken(), Said())
+    assert beside.complete(health()) == health()
+    assert "ZeroDivisionError" in caplog.text
+
+
 def test_a_lane_counts_what_others_have_its_model_do(clock):
     beside = BesideHttp(Server(name="desk", url="http://desk:1234"), Said(STATE), Said())
     lane = Lane(
