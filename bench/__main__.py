@@ -10,7 +10,9 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-MODULES = tuple(f"bench.{name}_bench" for name in ("series", "screening", "metrics", "scrape", "logstream", "proxy"))
+MODULES = tuple(
+    f"bench.{name}_bench" for name in ("series", "screening", "metrics", "scrape", "poll", "logstream", "proxy")
+)
 
 
 def main() -> int:

@@ -15,7 +15,7 @@ from exporter.reasoning.verdict import Verdict
 from exporter.screening.result import THRESHOLD, ScreenedSeries
 from exporter.series.frame import FloatArray
 from exporter.web import charts, wording
-from exporter.web.verdicts import Kept, VerdictView
+from exporter.web.verdicts import Happened, Kept, VerdictView
 from exporter.web.views import Windows, group_views, server_views, troubled_sources, watch_view, watch_views
 
 _LANDING_SERIES = 5
@@ -39,8 +39,8 @@ class Pages:
         self._templates = _environment()
         self._templates.globals.update(base=base, version=__version__)
 
-    def landing(self, board: Board, verdicts: Sequence[Kept] | None) -> str:
-        """Servers, watches and the last verdicts at a glance; None where those cannot be read."""
+    def landing(self, board: Board, verdicts: Sequence[Kept] | None, events: Sequence[Happened]) -> str:
+        """Servers, watches, the last events and verdicts at a glance; None where verdicts cannot be read."""
         servers = server_views(board)
         watches = watch_views(board, self._windows, _LANDING_SERIES)
         troubled = troubled_sources(board)
@@ -56,6 +56,7 @@ class Pages:
             troubled=troubled,
             targets=len(board.sources),
             verdicts=_views(verdicts),
+            events=events,
         )
 
     def watch(self, picture: WatchPicture, verdicts: Sequence[Kept] | None) -> str:

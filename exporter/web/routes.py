@@ -38,6 +38,7 @@ _SECURITY_HEADERS = {
 }
 _STATIC_TYPES = {"style.css": "text/css; charset=utf-8", "icon.svg": "image/svg+xml"}
 _LANDING_VERDICTS = 8
+_LANDING_EVENTS = 5
 _WATCH_VERDICTS = 20
 
 
@@ -163,7 +164,9 @@ class _Application:
         return response
 
     def _landing(self, _request: Request) -> Response:
-        return _html(self._pages.landing(self._deps.board(), self._latest(limit=_LANDING_VERDICTS)))
+        verdicts = self._latest(limit=_LANDING_VERDICTS)
+        events = self._deps.journal.events(limit=_LANDING_EVENTS) if verdicts is not None else ()
+        return _html(self._pages.landing(self._deps.board(), verdicts, events))
 
     def _watch(self, _request: Request, name: str) -> Response:
         picture = self._deps.board().watches.get(name)

@@ -102,6 +102,7 @@ def test_a_gzip_bomb_is_cut_at_the_limit(server, session):
         ({"Content_Encoding": "gzip"}, b"not gzip at all"),
         ({"Content_Encoding": "br"}, b"whatever"),
     ],
+    ids=["cut", "not packed", "unknown"],
 )
 def test_a_broken_or_unknown_encoding_is_an_error(server, session, headers, body):
     assert failure(session, server.reply("/broken", body, **headers)).kind == "protocol"

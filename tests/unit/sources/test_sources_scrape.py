@@ -73,6 +73,7 @@ def test_it_asks_as_prometheus_does(server, make):
         (gzip.compress(BODY), {"Content_Type": TEXT, "Content_Encoding": "gzip"}),
         (b"# TYPE a gauge\na 1\n# TYPE b counter\nb_total 2\n# EOF\n", {"Content_Type": OPENMETRICS}),
     ],
+    ids=["plain without a type", "packed", "OpenMetrics"],
 )
 def test_the_text_formats_are_taken_also_packed_and_without_a_type(server, make, body, headers):
     server.reply("/metrics", body, **headers)
