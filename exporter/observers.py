@@ -41,12 +41,13 @@ class Observers:
         pool: the servers.
         reporter: told what is seen.
         clock: tells the time.
+        held: the address that a proxy listens on which is stopped before this one starts; empty if there is none.
 
     Raises:
-        ConfigError: the proxy's address is malformed.
+        ConfigError: the proxy's address is malformed, or cannot be listened on.
     """
 
-    def __init__(self, config: Config, pool: Pool, reporter: Reporter, clock: Clock) -> None:
+    def __init__(self, config: Config, pool: Pool, reporter: Reporter, clock: Clock, *, held: str = "") -> None:
         self._config = config
         self._pool = pool
         self._reporter = reporter
@@ -55,6 +56,8 @@ class Observers:
         self._streams = {server.name: stream for server in config.servers if (stream := self._stream(server))}
         self._probers = {server.name: self._prober(pool.lanes[server.name]) for server in config.servers}
         self._proxy = self._metering(config)
+        if self._proxy is not None and config.proxy is not None and config.proxy.listen != held:
+            self._proxy.check()
 
     def start(self) -> None:
         """Begin.

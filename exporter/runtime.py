@@ -159,7 +159,8 @@ class Runtime:
     def _observers(self, previous: "Runtime | None") -> Observers:
         if previous is not None and previous.pool is self.pool and previous.config.proxy == self.config.proxy:
             return previous.observers
-        return Observers(self.config, self.pool, self._services.reporter, self._services.clock)
+        held = previous.config.proxy.listen if previous is not None and previous.config.proxy is not None else ""
+        return Observers(self.config, self.pool, self._services.reporter, self._services.clock, held=held)
 
     def _pool(self, previous: "Runtime | None") -> Pool:
         if previous is not None and previous.config.servers == self.config.servers:

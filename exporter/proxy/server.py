@@ -120,6 +120,14 @@ class MeteringProxy:
         with self._changed:
             return self._uncounted
 
+    def check(self) -> None:
+        """Find out whether its address can be listened on, without listening.
+
+        Raises:
+            ConfigError: it cannot.
+        """
+        _listen(*self._listen).close()
+
     def start(self) -> None:
         """Listen, and pass on from now on.
 

@@ -1,6 +1,7 @@
 """What watches the servers, in a running lmwatch: proxy, events, probe, and what a reload does to them."""
 
 import json
+import socket
 import urllib.request
 
 import pytest
@@ -57,6 +58,17 @@ def test_a_proxy_that_the_configuration_no_longer_names_stops_listening(studio, 
         assert fetch(f"{watch.url}/-/reload", data=b"")[0] == 200
         with pytest.raises(urllib.error.URLError, match="refused"):
             chat(port)
+
+
+def test_a_reload_to_a_proxy_that_cannot_listen_changes_nothing(studio, tmp_path):
+    first, taken = free_port(), socket.create_server(("127.0.0.1", 0))
+    with taken, lmwatch(config(studio, proxy=first), tmp_path) as watch:
+        eventually(lambda: 'lmstudio_up{server="desk"} 1.0' in watch.metrics(), what="the server is up")
+        watch.config.write_text(config(studio, proxy=taken.getsockname()[1]))
+        status, text = fetch(f"{watch.url}/-/reload", data=b"")
+        assert (status, "cannot listen on 127.0.0.1" in text) == (500, True)
+        assert chat(first)[0] == 200
+        assert "\nlmwatch_config_last_reload_successful 0.0\n" in watch.metrics()
 
 
 def test_a_probe_measures_an_idle_model(studio, tmp_path):
