@@ -1,4 +1,5 @@
-# Everything sets itself up on a fresh Debian machine: `make demo` and `make test` need nothing else.
+# Everything sets itself up on a fresh Debian machine: `make demo` and `make test` need only make, the
+# network and, where Debian packages are missing, root or sudo.
 PYTHON ?= python3
 BIN := .venv/bin
 

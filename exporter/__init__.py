@@ -1,3 +1,3 @@
-"""lmwatch: a Prometheus exporter and alerting bridge for LM Studio."""
+"""lmwatch: a Prometheus exporter for LM Studio, with a local model's verdicts on metrics."""
 
 __version__ = "0.1.0"

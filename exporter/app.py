@@ -13,6 +13,7 @@ from exporter.config.model import Config
 from exporter.config.show import redacted_yaml
 from exporter.errors import LmwatchError
 from exporter.journal.store import Journal
+from exporter.loading import without_effect
 from exporter.logs import fields
 from exporter.reasoning.verdict import Verdict
 from exporter.runtime import Runtime, make_services
@@ -60,6 +61,7 @@ class App:
         self._reloading = threading.Lock()
         self._cleanup = ExitStack()
         config = load()
+        _warn_of_keys_without_effect(config)
         self.journal = Journal(config.journal.path if config.journal else None)
         self._services = make_services(clock, self.journal, on_verdict)
         self.board = self._services.reporter.board
@@ -115,6 +117,7 @@ class App:
                 raise
             for key in _only_at_start(self.runtime.config, config):
                 logger.warning("a changed key takes effect only at the next start", extra=fields(key=key))
+            _warn_of_keys_without_effect(config)
             successor.start()
             self.runtime = successor
             now = self._clock.now()
@@ -133,6 +136,11 @@ class App:
                 self.journal.prune(self._clock.now() - journal.retention)
 
         self._services.scheduler.every(3600.0, prune, name="journal:prune", kind="housekeeping")
+
+
+def _warn_of_keys_without_effect(config: Config) -> None:
+    for key in without_effect(config):
+        logger.warning("a key is accepted and has no effect in this version", extra=fields(key=key))
 
 
 def _only_at_start(before: Config, after: Config) -> list[str]:

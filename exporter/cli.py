@@ -43,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="lmwatch",
-        description="A Prometheus exporter and alerting bridge for LM Studio.",
+        description="A Prometheus exporter for LM Studio: its health, and a local model's verdicts on your metrics.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=_version())
@@ -157,9 +157,12 @@ def _duration(text: str) -> float:
 
 def _check(arguments: argparse.Namespace) -> int:
     from exporter.config.show import summarise
-    from exporter.loading import load
+    from exporter.loading import load, without_effect
 
-    print(summarise(load(arguments.config)))
+    config = load(arguments.config)
+    print(summarise(config))
+    for key in without_effect(config):
+        print(f"note: {key} is accepted and has no effect in this version")
     return 0
 
 

@@ -22,6 +22,19 @@ def load(path: Path | None) -> Config:
     return load_config(path, os.environ, checks=[_selectors_parse])
 
 
+def without_effect(config: Config) -> tuple[str, ...]:
+    """The keys in use that this version accepts and does nothing with."""
+    watches = [(f"watches[{number}]", watch) for number, watch in enumerate(config.watches)]
+    used = {
+        "alerting.alertmanagers": bool(config.alerting.alertmanagers),
+        "alerting.webhook": config.alerting.webhook.enabled,
+        "grafana": config.grafana is not None,
+        **{f"{name}.screen": watch.screen != "local" for name, watch in watches},
+        **{f"{name}.reason.image": watch.reason.image == "on" for name, watch in watches},
+    }
+    return tuple(key for key, is_used in used.items() if is_used)
+
+
 def _selectors_parse(config: Config) -> Iterable[tuple[Location, str]]:
     for number, watch in enumerate(config.watches):
         for index, selection in enumerate(watch.select):

@@ -202,7 +202,7 @@ LMSTUDIO: tuple[Row, ...] = (
     ),
     gauge(
         "lmstudio_log_stream_up",
-        "1 while statistics of all predictions come in from the log stream, else 0; absent where it is turned off.",
+        "1 while statistics of all predictions come in from the log stream, else 0; absent where it is turned off, and with auto where there is none, as from another host.",
         _SERVER,
     ),
     gauge("lmstudio_circuit_state", "State of the circuit breaker: 0 closed, 1 half open, 2 open.", _SERVER),

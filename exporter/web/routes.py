@@ -249,7 +249,7 @@ class _Application:
         return api.success([api.event(happened) for happened in found])
 
     def _webhook(self, _request: Request) -> Response:
-        return api.failure(404, "the webhook is not enabled: set alerting.webhook.enabled in the configuration")
+        return api.failure(404, "this version has no webhook; alerting.webhook has no effect yet")
 
 
 def _html(page: str, code: int = 200) -> Response:
