@@ -59,6 +59,7 @@ class App:
         self._load = load
         self._clock = clock
         self._reloading = threading.Lock()
+        self._stopped = False
         self._cleanup = ExitStack()
         config = load()
         _warn_of_keys_without_effect(config)
@@ -91,13 +92,15 @@ class App:
             undo.callback(self._server.stop)
             self._services.scheduler.start()
             undo.callback(self._services.scheduler.stop)
-            self.runtime.start()
             undo.callback(lambda: self.runtime.stop(STOP_SECONDS / 2))
+            self.runtime.start()
             self._housekeeping()
             self._cleanup = undo.pop_all()
 
     def stop(self) -> None:
         """End everything, the last begun first. A second call does nothing."""
+        with self._reloading:
+            self._stopped = True
         self._cleanup.pop_all().close()
 
     def reload(self) -> None:
@@ -107,22 +110,28 @@ class App:
             LmwatchError: why the new configuration cannot be used.
         """
         with self._reloading:
+            if self._stopped:
+                raise LmwatchError("lmwatch is stopping")
             try:
-                config = self._load()
-                successor = Runtime(config, self._services, previous=self.runtime)
-            except LmwatchError as error:
-                failed = str(error)
+                self._go_over_to(self._load())
+            except Exception as error:
+                failed = str(error) if isinstance(error, LmwatchError) else repr(error)
                 self.board.update(lambda b: replace(b, reload=replace(b.reload, successful=False, error=failed)))
-                logger.error("the configuration was not reloaded", extra=fields(error=failed))  # noqa: TRY400
-                raise
-            for key in _only_at_start(self.runtime.config, config):
-                logger.warning("a changed key takes effect only at the next start", extra=fields(key=key))
-            _warn_of_keys_without_effect(config)
-            successor.start()
-            self.runtime = successor
+                logger.exception("the configuration was not reloaded", extra=fields(error=failed))
+                if isinstance(error, LmwatchError):
+                    raise
+                raise LmwatchError(f"the reload failed: {failed}") from error
             now = self._clock.now()
             self.board.update(lambda b: replace(b, reload=ReloadState(True, now)))
             logger.info("the configuration was reloaded")
+
+    def _go_over_to(self, config: Config) -> None:
+        successor = Runtime(config, self._services, previous=self.runtime)
+        for key in _only_at_start(self.runtime.config, config):
+            logger.warning("a changed key takes effect only at the next start", extra=fields(key=key))
+        _warn_of_keys_without_effect(config)
+        successor.start()
+        self.runtime = successor
 
     def groups(self, watch: str) -> Sequence[ScreenedGroup]:
         """The groups of a watch with their most anomalous series; empty for a watch that does not exist."""

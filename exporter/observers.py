@@ -41,13 +41,15 @@ class Observers:
         pool: the servers.
         reporter: told what is seen.
         clock: tells the time.
-        held: the address that a proxy listens on which is stopped before this one starts; empty if there is none.
+        held: the port of a proxy that is stopped before this one starts; None if there is none.
 
     Raises:
         ConfigError: the proxy's address is malformed, or cannot be listened on.
     """
 
-    def __init__(self, config: Config, pool: Pool, reporter: Reporter, clock: Clock, *, held: str = "") -> None:
+    def __init__(
+        self, config: Config, pool: Pool, reporter: Reporter, clock: Clock, *, held: int | None = None
+    ) -> None:
         self._config = config
         self._pool = pool
         self._reporter = reporter
@@ -56,8 +58,13 @@ class Observers:
         self._streams = {server.name: stream for server in config.servers if (stream := self._stream(server))}
         self._probers = {server.name: self._prober(pool.lanes[server.name]) for server in config.servers}
         self._proxy = self._metering(config)
-        if self._proxy is not None and config.proxy is not None and config.proxy.listen != held:
-            self._proxy.check()
+        if self._proxy is not None:
+            self._proxy.check(held)
+
+    @property
+    def proxy_port(self) -> int | None:
+        """The port that the proxy listens on; None where it does not."""
+        return self._proxy.port if self._proxy is not None else None
 
     def start(self) -> None:
         """Begin.
@@ -77,11 +84,12 @@ class Observers:
 
     def stop(self, timeout: float) -> None:
         """End everything within about `timeout` seconds; answers that pass through the proxy may end by then."""
+        until = self._clock.monotonic() + timeout
         self._cancel.cancel()
         if self._proxy is not None:
             self._proxy.stop(timeout)
         for stream in self._streams.values():
-            stream.stop(timeout)
+            stream.stop(max(0.0, until - self._clock.monotonic()))
 
     def duties(self) -> Iterator[Duty]:
         """What has to be done regularly while they run."""

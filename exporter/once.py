@@ -31,6 +31,9 @@ _EACH_SECOND = {"interval": _COLLECT_INTERVAL, "timeout": _COLLECT_INTERVAL}
 _JUDGED_SECONDS = 4.0
 """The newest part of the collection, which is judged by the rest."""
 _DAY = 86400.0
+_ASK_ALL = {"when": "always", "cooldown": _DAY}
+"""Each group once: the cooldown is also how long a question may wait for its turn."""
+_ALL = 1_000_000
 _LOOK_SECONDS = 0.05
 _SHOWN = 10
 
@@ -51,6 +54,7 @@ def judge_once(config: Config, *, collect_seconds: float, as_json: bool) -> int:
     verdicts: list[Verdict] = []
     services = make_services(SystemClock(), Journal(None), verdicts.append)
     runtime = Runtime(hurried(config, collect_seconds), services)
+    runtime.announce()
     runtime.pool.start()
     try:
         with ThreadPoolExecutor(max_workers=32) as threads:
@@ -84,7 +88,7 @@ def hurried(config: Config, collect_seconds: float) -> Config:
     ]
     watches = []
     for watch in config.watches:
-        changes: dict[str, Any] = {"reason": watch.reason.model_copy(update={"when": "always", "cooldown": 0.0})}
+        changes: dict[str, Any] = {"reason": watch.reason.model_copy(update=_ASK_ALL)}
         if watch.source in intervals:
             sensitivity = watch.sensitivity or DEFAULT_SENSITIVITY_DAYS * _DAY
             changes |= {
@@ -93,7 +97,8 @@ def hurried(config: Config, collect_seconds: float) -> Config:
                 "sensitivity": sensitivity * _COLLECT_INTERVAL / intervals[watch.source],
             }
         watches.append(watch.model_copy(update=changes))
-    return config.model_copy(update={"sources": sources, "watches": watches})
+    servers = [server.model_copy(update={"queue_limit": _ALL}) for server in config.servers]
+    return config.model_copy(update={"servers": servers, "sources": sources, "watches": watches})
 
 
 def _collect(runtime: Runtime, threads: Executor, seconds: float) -> None:

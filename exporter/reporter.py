@@ -10,6 +10,7 @@ from exporter.board import Board, BoardHolder, WatchPicture
 from exporter.clock import Clock
 from exporter.errors import TransientError
 from exporter.journal.store import Event, Journal, Record
+from exporter.lmstudio.breaker import State
 from exporter.lmstudio.events import HealthEvent, Tracker, events_between
 from exporter.lmstudio.failures import ModelFailure
 from exporter.lmstudio.own_calls import OwnCalls
@@ -52,7 +53,9 @@ class Reporter:
         self._renderer = renderer
         self._journal = journal
         self._listener = listener
-        self._expected: frozenset[str] = frozenset()
+        self._servers: frozenset[str] = frozenset()
+        self._sources: frozenset[str] = frozenset()
+        self._watches: frozenset[str] = frozenset()
         self._react: Callable[[HealthEvent], None] = lambda _: None
         self._trackers: dict[str, Tracker] = {}
         self._tracking = threading.Lock()
@@ -107,6 +110,8 @@ class Reporter:
 
     def poll(self, health: ServerHealth) -> None:
         """A server was polled."""
+        if health.server not in self._servers:
+            return
         self.instruments.poll(health.server, health.poll_duration_seconds, health.failure)
         if self.board.current().servers.get(health.server) is None:
             first = fields(
@@ -118,6 +123,8 @@ class Reporter:
         self._ready_when_all_are_polled()
         with self._tracking:
             tracker = self._trackers.get(health.server, Tracker())
+            if tracker.last is not None and tracker.last.url != health.url:
+                tracker = Tracker()  # another server under the same name
             events, self._trackers[health.server] = events_between(tracker, health)
         for event in events:
             self.event(event)
@@ -135,6 +142,8 @@ class Reporter:
 
     def collected(self, state: Collected) -> None:
         """A target was scraped, or a query answered."""
+        if state.source not in self._sources:
+            return
         before = self.board.current().sources.get((state.source, state.target))
         if before is None or before.up != state.up:
             logger.log(
@@ -146,6 +155,8 @@ class Reporter:
 
     def picture(self, picture: WatchPicture) -> None:
         """A watch has a new picture."""
+        if picture.name not in self._watches:
+            return
         before = self.board.current().watches.get(picture.name)
         if before is None or before.state != picture.state:
             logger.info(
@@ -176,21 +187,33 @@ class Reporter:
             self.instruments.estimate(verdict.server, verdict.model, ratio)
         self._listener(verdict)
 
-    def retain(self, *, servers: Collection[str], sources: Collection[str], watches: Collection[str]) -> None:
-        """Forget what the configuration no longer names, and announce what it does."""
-        self._expected = frozenset(servers)
-        before = self.board.current()
-        for name in before.servers.keys() - set(servers):
-            self.instruments.forget_server(name)
-            self._trackers.pop(name, None)
-            self._own_calls.pop(name, None)
-        for name in before.watches.keys() - set(watches):
-            self.instruments.forget_watch(name)
-            self._renderer.forget(name)
+    def circuit(self, server: str, state: State) -> None:
+        """A server's circuit breaker is in this state."""
+        if server in self._servers:
+            self.instruments.circuit(server, state)
+
+    def announce(self, *, servers: Collection[str], sources: Collection[str], watches: Collection[str]) -> None:
+        """Expect news of these as well from now on. News of what was not announced is dropped."""
+        self._servers |= set(servers)
+        self._sources |= set(sources)
+        self._watches |= set(watches)
         for name in servers:
             self.instruments.declare_server(name)
         for name in watches:
             self.instruments.declare_watch(name)
+
+    def retain(self, *, servers: Collection[str], sources: Collection[str], watches: Collection[str]) -> None:
+        """Forget what was announced before and is not among these; news of it that still comes is dropped."""
+        gone_servers, gone_watches = self._servers - set(servers), self._watches - set(watches)
+        self._servers, self._sources, self._watches = frozenset(servers), frozenset(sources), frozenset(watches)
+        for name in gone_servers:
+            self.instruments.forget_server(name)
+            self._own_calls.pop(name, None)
+            with self._tracking:
+                self._trackers.pop(name, None)
+        for name in gone_watches:
+            self.instruments.forget_watch(name)
+            self._renderer.forget(name)
 
         def keep(board: Board) -> Board:
             return replace(
@@ -207,5 +230,5 @@ class Reporter:
     def _ready_when_all_are_polled(self) -> None:
         """Ready once, ready for good: a server that is added later does not take it back."""
         board = self.board.current()
-        if not board.ready and self._expected <= board.servers.keys():
+        if not board.ready and self._servers <= board.servers.keys():
             self.board.update(lambda board: replace(board, ready=True))

@@ -12,6 +12,7 @@ from functools import partial
 from exporter.board import Board, BoardHolder, ReloadState
 from exporter.clock import Clock
 from exporter.config.model import Config, Scrape, Source, Watch
+from exporter.errors import LmwatchError
 from exporter.journal.store import Journal
 from exporter.lmstudio.pool import Pool, make_pool
 from exporter.lmstudio.tokens import TokenCounter
@@ -87,6 +88,7 @@ class Runtime:
         self.config = config
         self._services = services
         self._previous = previous
+        self._retired = False
         self.jobs: dict[str, object] = {}
         """By name: what each scheduled job works on."""
         self.pool = self._pool(previous)
@@ -95,54 +97,67 @@ class Runtime:
         self.queries = {source.name: self._query(source, previous) for source in config.sources if source.prometheus}
         self.watchers = {watch.name: self._watcher(watch, previous) for watch in config.watches}
 
-    def start(self) -> None:
-        """Take over from the previous runtime and run."""
-        previous, self._previous = self._previous, None
-        self._services.reporter.retain(
+    def announce(self) -> None:
+        """Let the reporter expect news of everything that this configuration names."""
+        self._services.reporter.announce(
             servers=[server.name for server in self.config.servers],
             sources=[source.name for source in self.config.sources],
             watches=[watch.name for watch in self.config.watches],
         )
+
+    def start(self) -> None:
+        """Take over from the previous runtime and run.
+
+        Raises:
+            LmwatchError: the observers cannot start; the previous runtime goes on.
+        """
+        previous, self._previous = self._previous, None
         known = previous.jobs if previous is not None else {}
+        self._start_observers(previous)
+        self.announce()
         if previous is None or previous.pool is not self.pool:
             self.pool.start()
-        if previous is not None and previous.observers is not self.observers:
-            previous.observers.stop(_HANDOVER_SECONDS)
-        if previous is None or previous.observers is not self.observers:
-            self.observers.start()
         for server in self.config.servers:
             poll = partial(self._poll, server.name)
             self._every(server.poll_interval, poll, f"poll:{server.name}", "poll", of=self.pool, known=known)
-        for duty in self.observers.duties():
-            self._every(duty.seconds, duty.run, duty.name, "poll", of=self.observers, known=known, offset=duty.seconds)
-        for source in self.config.sources:
-            if source.scrape is not None:
-                self._start_scraping(source.name, source.scrape, known)
+        self._schedule_duties(known)
+        for name, source in self.scrapes.items():
+            self._adopt_targets(name, source, known)
         for watch in self.config.watches:
-            self._start_watching(watch, known)
+            if known.get(f"watch:{watch.name}") is self.watchers[watch.name]:
+                self.jobs[f"watch:{watch.name}"] = self.watchers[watch.name]
         if previous is not None:
             previous.retire(self)
+            self._retain(previous)
+        for config in self.config.sources:
+            if config.scrape is not None:
+                self._start_scraping(config.name, config.scrape, known)
+        for watch in self.config.watches:
+            self._start_watching(watch, known)
 
     def stop(self, timeout: float) -> None:
         """End everything within `timeout` seconds; calls to models that are under way are abandoned."""
+        self._retired = True
         for name in list(self.jobs):
             self._services.scheduler.cancel(name)
         for watcher in self.watchers.values():
             watcher.close()
-        self.observers.stop(timeout / 2)
         for scrape in self.scrapes.values():
             scrape.close()
         for query in self.queries.values():
             query.close()
+        self.observers.stop(timeout / 2)
         self.pool.stop(timeout / 2)
 
     def retire(self, successor: "Runtime") -> None:
         """End what the successor did not take over."""
+        self._retired = True
         for name in self.jobs.keys() - successor.jobs.keys():
             self._services.scheduler.cancel(name)
         for name, watcher in self.watchers.items():
             if successor.watchers.get(name) is not watcher:
                 watcher.close()
+                self._services.memory.forget(name)
         for name, scrape in self.scrapes.items():
             if successor.scrapes.get(name) is not scrape:
                 scrape.close()
@@ -152,14 +167,60 @@ class Runtime:
         if successor.pool is not self.pool:
             self.pool.stop(_HANDOVER_SECONDS)
 
+    def reopen_observers(self) -> None:
+        """Go on observing after a successor that stopped the observers could not start its own."""
+        self.observers = Observers(self.config, self.pool, self._services.reporter, self._services.clock)
+        self.observers.start()
+        self._schedule_duties({})
+
+    def _start_observers(self, previous: "Runtime | None") -> None:
+        if previous is not None and previous.observers is self.observers:
+            return
+        if previous is not None:
+            previous.observers.stop(_HANDOVER_SECONDS)
+        try:
+            self.observers.start()
+        except LmwatchError:
+            self.observers.stop(0.0)
+            if previous is not None:
+                previous.reopen_observers()
+            raise
+
+    def _schedule_duties(self, known: dict[str, object]) -> None:
+        for duty in self.observers.duties():
+            self._every(duty.seconds, duty.run, duty.name, "poll", of=self.observers, known=known, offset=duty.seconds)
+
+    def _adopt_targets(self, name: str, source: ScrapeSource, known: dict[str, object]) -> None:
+        """Scrapes that go on as they are count as ours before the previous runtime ends the rest."""
+        for target in source.targets:
+            job = _scrape_job(name, target)
+            if known.get(job) is target:
+                self.jobs[job] = target
+
+    def _retain(self, previous: "Runtime") -> None:
+        """Forget what is shown of everything that the previous runtime had and this one has not, or has anew."""
+        inherited = [
+            source.name
+            for source in self.config.sources
+            if previous.scrapes.get(source.name) is self.scrapes.get(source.name)
+            and previous.queries.get(source.name) is self.queries.get(source.name)
+        ]
+        reporter = self._services.reporter
+        reporter.retain(
+            servers=[server.name for server in self.config.servers],
+            sources=inherited,
+            watches=[watch.name for watch in self.config.watches],
+        )
+        self.announce()
+
     def _poll(self, name: str) -> None:
         self.pool.poll(name)
-        self._services.reporter.instruments.circuit(name, self.pool.circuit_states()[name])
+        self._services.reporter.circuit(name, self.pool.circuit_states()[name])
 
     def _observers(self, previous: "Runtime | None") -> Observers:
         if previous is not None and previous.pool is self.pool and previous.config.proxy == self.config.proxy:
             return previous.observers
-        held = previous.config.proxy.listen if previous is not None and previous.config.proxy is not None else ""
+        held = previous.observers.proxy_port if previous is not None else None
         return Observers(self.config, self.pool, self._services.reporter, self._services.clock, held=held)
 
     def _pool(self, previous: "Runtime | None") -> Pool:
@@ -220,13 +281,14 @@ class Runtime:
 
         def follow() -> None:
             changes = source.refresh()
+            if self._retired:
+                return
             for target in changes.removed:
-                job = f"scrape:{name}:{target.address}"
-                self.jobs.pop(job, None)
-                self._services.scheduler.cancel(job)
+                self.jobs.pop(_scrape_job(name, target), None)
+                self._services.scheduler.cancel(_scrape_job(name, target))
                 reporter.board.drop_source(name, target.address)
             for target in source.targets:
-                job = f"scrape:{name}:{target.address}"
+                job = _scrape_job(name, target)
                 if self.jobs.get(job) is not target:
                     offset = source.offset(target, settings.interval)
                     run = partial(scrape, target)
@@ -255,3 +317,7 @@ class Runtime:
         self.jobs[name] = of
         if known.get(name) is not of:
             self._services.scheduler.every(seconds, run, name=name, kind=kind, offset=offset)
+
+
+def _scrape_job(source: str, target: ScrapeTarget) -> str:
+    return f"scrape:{source}:{target.address}"

@@ -25,6 +25,13 @@ _THREADS: dict[Kind, int] = {"collect": 128, "screen": 2, "poll": 16, "housekeep
 """At most; threads come into being when they are needed. Collecting and polling wait for others most of the time."""
 
 
+class _Threads(ThreadPoolExecutor):  # type: ignore[misc]  # the library is not annotated
+    """Threads that, at the end, start nothing more of what waits for them."""
+
+    def shutdown(self, wait: bool = True) -> None:
+        self._pool.shutdown(wait, cancel_futures=True)
+
+
 class Scheduler:
     """Runs jobs at fixed intervals, each at most once at a time.
 
@@ -35,7 +42,7 @@ class Scheduler:
     def __init__(self, on_missed: Callable[[Kind], None]) -> None:
         self._on_missed = on_missed
         self._scheduler = BackgroundScheduler(
-            executors={kind: ThreadPoolExecutor(_THREADS[kind]) for kind in KINDS},
+            executors={kind: _Threads(_THREADS[kind]) for kind in KINDS},
             job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1},
             timezone=UTC,
         )

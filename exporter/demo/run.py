@@ -107,10 +107,15 @@ def _follow(
             console.print(f"{at}[yellow]planted[/]  {planted.kind} of {planted.metric}: {planted.description}")
         for outcome in keeper.look(running.app.board.current(), now):
             console.print(f"{at}[green]found[/]    {_found(outcome)}")
-        while not verdicts.empty():
-            verdict = verdicts.get()
-            keeper.hear(verdict)
-            console.print(f"{at}[cyan]verdict[/]  {escape(explain(verdict))}", soft_wrap=True)
+        _tell(console, at, keeper, verdicts)
+    _tell(console, f"[dim]{running.target.elapsed:4.0f} s[/] ", keeper, verdicts)
+
+
+def _tell(console: Console, at: str, keeper: Scorekeeper, verdicts: "queue.SimpleQueue[Verdict]") -> None:
+    while not verdicts.empty():
+        verdict = verdicts.get()
+        keeper.hear(verdict)
+        console.print(f"{at}[cyan]verdict[/]  {escape(explain(verdict))}")
 
 
 def _found(outcome: Outcome) -> str:

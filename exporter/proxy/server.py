@@ -120,13 +120,25 @@ class MeteringProxy:
         with self._changed:
             return self._uncounted
 
-    def check(self) -> None:
+    @property
+    def port(self) -> int | None:
+        """The port that it listens on; None while it does not run."""
+        return int(self.address.rpartition(":")[2]) if self.address else None
+
+    def check(self, held: int | None) -> None:
         """Find out whether its address can be listened on, without listening.
 
+        Args:
+            held: a port that is in use now and will be free by then; None if there is none.
+
         Raises:
-            ConfigError: it cannot.
+            ConfigError: it cannot, or it is the server's own.
         """
-        _listen(*self._listen).close()
+        hosts, port = self._listen
+        if port and self._is_loop(port):
+            raise self._loop()
+        if port != held:
+            _listen(hosts, port).close()
 
     def start(self) -> None:
         """Listen, and pass on from now on.
@@ -140,7 +152,7 @@ class MeteringProxy:
         listener = _listen(*self._listen)
         if self._is_loop(listener.getsockname()[1]):
             listener.close()
-            raise ConfigError(f"proxy: {self._upstream.url} is the proxy's own address: it would pass on to itself")
+            raise self._loop()
         listener.setblocking(False)
         self._address = _format(*listener.getsockname()[:2])
         woken, self._wake = socket.socketpair()
@@ -174,6 +186,9 @@ class MeteringProxy:
     def _is_loop(self, port: int) -> bool:
         here = {name for host in self._listen[0] for name in (host, *_SAME_AS.get(host, ()))}
         return port == self._upstream.port and self._upstream.host in here
+
+    def _loop(self) -> ConfigError:
+        return ConfigError(f"proxy: {self._upstream.url} is the proxy's own address: it would pass on to itself")
 
     def _accept(self, listener: socket.socket, woken: socket.socket) -> None:
         with listener, woken, selectors.DefaultSelector() as selector:

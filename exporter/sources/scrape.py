@@ -219,6 +219,7 @@ class ScrapeSource:
 
     def close(self) -> None:
         """End scrapes under way and close all connections."""
+        self._targets = {}
         self._cancel.cancel()
         self._session.close()
         for url in self._urls:

@@ -52,12 +52,10 @@ def still_holds(watch: Watch, verdict_at: float, asked: Asked, score: GroupScore
         watch: the configuration.
         verdict_at: Unix seconds when it was reached.
         asked: about its group.
-        score: of its group now; None when the group is gone.
+        score: of its group now; None when the group is not there.
         now: Unix seconds.
     """
-    if score is None:
-        return False
     reason, age = watch.reason, now - verdict_at
-    if asked.suspicious and score.suspicious == 0 and age > reason.cooldown:
+    if score is not None and asked.suspicious and score.suspicious == 0 and age > reason.cooldown:
         return False
     return age <= max(reason.every, reason.cooldown, watch.interval) + 2 * watch.interval

@@ -99,6 +99,8 @@ class Watcher:
 
     def tick(self) -> None:
         """Screen what the source has now, show it, and put to the model what should be."""
+        if self._closed:
+            return
         now = self._clock.now()
         try:
             screened = self._screen(self._feed.take(now), now)
@@ -106,7 +108,7 @@ class Watcher:
             self._publish(WatchPicture(self.watch.name, "failed", f"screening failed: {error!r}", now))
             raise
         scores = group_scores(screened.results, [of.grouping for of in screened.members], self.watch.threshold)
-        self._forget(scores, now)
+        self._forget(scores, screened)
         with self._lock:
             self._screened = screened
         self._show()
@@ -188,38 +190,50 @@ class Watcher:
                 model=session.model,
             )
             with self._lock:
+                if self._closed:
+                    return
                 self._verdicts[group.key] = verdict
+            self._judging.events.analysis(self.watch.name, verdict.outcome, self._clock.monotonic() - began)
+            self._judging.events.snapshot(self.watch.name, verdict.dropped)
+            self._judging.on_verdict(verdict)
+            self._show()
         finally:
-            self._asked[group.key] = replace(self._asked[group.key], in_flight=False)
-        self._judging.events.analysis(self.watch.name, verdict.outcome, self._clock.monotonic() - began)
-        self._judging.events.snapshot(self.watch.name, verdict.dropped)
-        self._judging.on_verdict(verdict)
-        self._show()
+            with self._lock:
+                self._asked[group.key] = replace(self._asked[group.key], in_flight=False)
 
-    def _forget(self, present: Mapping[Labels, GroupScore], now: float) -> None:
-        """Let go of verdicts that no longer speak for the present, and of groups that are gone."""
+    def _forget(self, present: Mapping[Labels, GroupScore], screened: Screened) -> None:
+        """Let go of verdicts that no longer speak for the present, and of groups that are gone.
+
+        While the source is in trouble a group that is not there may be back at the next interval.
+        """
+        may_be_back = bool(screened.troubles)
         with self._lock:
             self._verdicts = {
                 key: verdict
                 for key, verdict in self._verdicts.items()
-                if still_holds(self.watch, verdict.at, self._asked[key], present.get(key), now)
+                if (key in present or may_be_back)
+                and still_holds(self.watch, verdict.at, self._asked[key], present.get(key), screened.at)
             }
-        for key in self._asked.keys() - present.keys():
-            if not self._asked[key].in_flight:
-                del self._asked[key]
+            for key in self._asked.keys() - present.keys() - self._verdicts.keys():
+                asked = self._asked[key]
+                expired = not still_holds(self.watch, asked.at, asked, None, screened.at)
+                if not asked.in_flight and (expired or not may_be_back):
+                    del self._asked[key]
 
     def _show(self) -> None:
         """Build the picture from the newest screening and the verdicts, and hand it out."""
         with self._lock:
             if self._closed:
                 return
-            verdicts = tuple(self._verdicts.values())
+            present = {key for of in self._screened.members for key in of.grouping.keys}
+            shown = {key: verdict for key, verdict in self._verdicts.items() if key in present}
+            verdicts = tuple(shown.values())
             state, reason = watch_state(
                 self.watch,
                 self._screened,
                 verdicts,
                 model_usable=self._judging.pool.usable(),
-                now=self._clock.now(),
+                now=self._screened.at,
             )
             newest = max((verdict for verdict in verdicts if verdict.predictions), key=lambda v: v.at, default=None)
             self._publish(
@@ -229,10 +243,10 @@ class Watcher:
                     reason=reason,
                     at=self._screened.at,
                     tables=tuple(
-                        build_table(result, members, self._verdicts)
+                        build_table(result, members, shown)
                         for result, members in zip(self._screened.results, self._screened.members, strict=True)
                     ),
-                    verdicts=dict(self._verdicts),
+                    verdicts=shown,
                     prompt_tokens=newest.predictions[-1].prompt_tokens if newest else None,
                 ),
             )

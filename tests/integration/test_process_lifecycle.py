@@ -91,6 +91,28 @@ def test_reload_keeps_the_windows_of_sources_that_did_not_change(studio, node_ex
         assert "state=warming" not in watch.log.split("reloaded")[-1]
 
 
+def test_reload_goes_on_scraping_and_forgets_removed_targets(studio, node_exporter, tmp_path):
+    """A source that did not change keeps its rhythm; a target that is gone is gone from /metrics."""
+    config = JUDGING.format(url=studio.url, node=node_exporter)
+    gone = "127.0.0.1:9"
+    two = config.replace(f'["{node_exporter}"]', f'["{node_exporter}", "{gone}"]')
+    assert two != config
+    with lmwatch(two, tmp_path) as watch:
+
+        def scraped_at(target):
+            return next((s["at"] for s in watch.status()["sources"] if s["target"] == target), None)
+
+        eventually(lambda: scraped_at(str(node_exporter)) and scraped_at(gone), what="both are scraped")
+        assert fetch(f"{watch.url}/-/reload", data=b"")[0] == 200
+        before = scraped_at(str(node_exporter))
+        eventually(lambda: scraped_at(str(node_exporter)) > before, what="scraping goes on after a reload of the same")
+        watch.config.write_text(config)
+        assert fetch(f"{watch.url}/-/reload", data=b"")[0] == 200
+        assert scraped_at(gone) is None
+        assert gone not in watch.metrics()
+        eventually(lambda: scraped_at(str(node_exporter)), what="the other one is scraped")
+
+
 def test_a_start_with_a_bad_file_fails_with_the_place_of_the_mistake(tmp_path):
     file = tmp_path / "lmwatch.yml"
     file.write_text("watchs: []\n")

@@ -163,6 +163,43 @@ def test_the_verdict_on_a_group_that_is_gone_goes_with_it():
     assert [dict(key) for key in picture.verdicts] == [{"instance": "b"}]
 
 
+def test_a_target_that_fails_once_keeps_its_groups_verdict_and_cooldown():
+    world = World(group_by=["instance"])
+    world.tick(frame({"x": spiking()}, target="a"))
+    world.pool.run(says(9))
+    assert not world.tick(troubles=("a: timed out",)).verdicts, "nothing is shown of a group that is not there"
+    assert world.tick(frame({"x": spiking()}, target="a")).verdicts
+    assert world.outcomes == ["ok", "skipped_cooldown"]
+
+
+def test_a_slow_answer_does_not_make_the_watch_stale():
+    world = World()
+    world.tick(frame({"x": spiking()}))
+    world.clock.advance(600)
+    world.pool.run(says(9))
+    assert world.pictures[-1].state == "ok"
+
+
+def test_an_answer_that_comes_while_its_group_is_gone_breaks_nothing():
+    world = World(group_by=["instance"])
+    world.tick(frame({"x": spiking()}, target="a"))
+    jobs, world.pool.jobs = world.pool.jobs, []
+    world.tick(frame({"x": calm()}, target="b"))
+    world.pool.jobs = jobs
+    world.pool.run(says(9))
+    assert not world.tick(frame({"x": calm()}, target="b")).verdicts
+    assert world.watcher.waiting() == 0
+
+
+def test_a_closed_watch_neither_screens_nor_keeps_an_answer():
+    world = World()
+    world.tick(frame({"x": spiking()}))
+    world.watcher.close()
+    world.pool.run(says(9))
+    world.watcher.tick()
+    assert (len(world.pictures), world.verdicts, world.outcomes) == (1, [], [])
+
+
 def test_a_screening_that_breaks_shows_as_failed_and_is_not_hidden():
     world = World()
     broken = frame({"x": calm()})
