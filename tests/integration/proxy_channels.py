@@ -6,7 +6,7 @@ Written from LM Studio's published client: `getOrLoad` and `predict` channels, e
 import json
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from exporter.embedded.studio_http import Call, Listener
 from exporter.embedded.studio_websocket import accept, wants_websocket
@@ -78,12 +78,14 @@ class ChannelServer:
         def tell(**message):
             say(type="channelSend", channelId=channel, message=message)
 
-        if frame["endpoint"] == "getOrLoad":
-            model = EMBEDDER if namespace == "embedding" else MODEL
-            tell(type="alreadyLoaded", info=model)
-        else:
-            self._predict(frame["creationParameter"], tell, cancel)
-        say(type="channelClose", channelId=channel)
+        # A client that has what it wanted may leave before the channel ends.
+        with suppress(ValueError, OSError):
+            if frame["endpoint"] == "getOrLoad":
+                model = EMBEDDER if namespace == "embedding" else MODEL
+                tell(type="alreadyLoaded", info=model)
+            else:
+                self._predict(frame["creationParameter"], tell, cancel)
+            say(type="channelClose", channelId=channel)
 
     def _predict(self, parameter, tell, cancel):
         question = json.dumps(parameter["history"])
