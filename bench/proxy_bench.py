@@ -262,7 +262,7 @@ def _raw_throughput(direct: int, through: int) -> list[dict[str, Any]]:
 
 def _row(name: str, value: float, unit: str, bar: float | None, note: str) -> dict[str, Any]:
     ok = None if bar is None else value < bar
-    return {"name": name, "value": round(value, 4), "unit": unit, "bar": bar, "ok": ok, "note": note}
+    return {"name": name.replace("_", " "), "value": round(value, 4), "unit": unit, "bar": bar, "ok": ok, "note": note}
 
 
 if __name__ == "__main__":
