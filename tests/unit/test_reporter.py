@@ -1,0 +1,82 @@
+"""The reporter: news reaches the board only of what is configured, and events only of one and the same server."""
+
+import pytest
+
+from exporter.board import WatchPicture
+from exporter.clock import ManualClock
+from exporter.journal.store import Journal
+from exporter.lmstudio.wire import Model, ServerHealth
+from exporter.runtime import make_services
+from exporter.sources.collected import Collected
+
+
+@pytest.fixture
+def journal():
+    journal = Journal(None)
+    yield journal
+    journal.close()
+
+
+@pytest.fixture
+def reporter(journal):
+    reporter = make_services(ManualClock(1000.0), journal, lambda _: None).reporter
+    reporter.announce(servers=["desk"], sources=["nodes"], watches=["w"])
+    return reporter
+
+
+def health(server="desk", url="http://a:1", *models, at=1000.0):
+    loaded = tuple(Model(id=name, key=name, kind="llm", loaded=True) for name in models)
+    return ServerHealth(
+        server, url, up=True, api="v1", version="", models=loaded, poll_duration_seconds=0.1, polled_at=at
+    )
+
+
+def collected(source="nodes"):
+    return Collected(source, "a:1", up=True, duration_seconds=0.1, samples=1, at=1000.0)
+
+
+def picture(name="w"):
+    return WatchPicture(name=name, state="ok", reason="", at=1000.0)
+
+
+def names(board):
+    return set(board.servers), {source for source, _ in board.sources}, set(board.watches)
+
+
+def test_news_of_what_is_not_configured_is_dropped(reporter):
+    reporter.poll(health("attic"))
+    reporter.collected(collected("others"))
+    reporter.picture(picture("x"))
+    assert names(reporter.board.current()) == (set(), set(), set())
+
+
+def test_what_is_no_longer_configured_is_forgotten_and_its_late_news_is_dropped(reporter):
+    reporter.poll(health())
+    reporter.collected(collected())
+    reporter.picture(picture())
+    assert names(reporter.board.current()) == ({"desk"}, {"nodes"}, {"w"})
+    reporter.retain(servers=[], sources=[], watches=[])
+    reporter.poll(health())
+    reporter.collected(collected())
+    reporter.picture(picture())
+    assert names(reporter.board.current()) == (set(), set(), set())
+
+
+def test_it_is_ready_once_every_server_was_polled(reporter):
+    reporter.announce(servers=["attic"], sources=[], watches=[])
+    reporter.poll(health("desk"))
+    assert not reporter.board.current().ready
+    reporter.poll(health("attic"))
+    assert reporter.board.current().ready
+
+
+def test_a_model_that_goes_is_an_event(reporter, journal):
+    reporter.poll(health("desk", "http://a:1", "qwen"))
+    reporter.poll(health("desk", "http://a:1", at=1010.0))
+    assert [(event.kind, event.document["model"]) for event in journal.events()] == [("unloaded", "qwen")]
+
+
+def test_another_server_under_the_same_name_has_unloaded_nothing(reporter, journal):
+    reporter.poll(health("desk", "http://a:1", "qwen"))
+    reporter.poll(health("desk", "http://b:1", "gemma", at=1010.0))
+    assert journal.events() == []
