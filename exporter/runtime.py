@@ -24,7 +24,7 @@ from exporter.reasoning.analyst import Analyst
 from exporter.reasoning.memory import Memory
 from exporter.reasoning.verdict import Verdict
 from exporter.reporter import Reporter
-from exporter.scheduling import Kind, Scheduler
+from exporter.scheduling import KINDS, Kind, Scheduler
 from exporter.sources.prometheus import PrometheusSource
 from exporter.sources.scrape import ScrapeSource, ScrapeTarget
 from exporter.watching.feed import Feed, QueryFeed, ScrapeFeed
@@ -62,6 +62,8 @@ def make_services(clock: Clock, journal: Journal, on_verdict: Callable[[Verdict]
     board = BoardHolder(Board(started_at=now, reload=ReloadState(successful=True, last_success_at=now)))
     registry = make_registry(board.current)
     instruments = Instruments(registry)
+    for kind in KINDS:
+        instruments.declare_job(kind)
     return Services(
         clock=clock,
         scheduler=Scheduler(instruments.job_missed),

@@ -6,7 +6,6 @@ from typing import Literal
 from exporter.clock import Clock
 
 State = Literal["closed", "open", "half_open"]
-STATES: tuple[State, ...] = ("closed", "open", "half_open")
 
 
 class Breaker:

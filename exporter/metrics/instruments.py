@@ -74,10 +74,6 @@ class Instruments:
         """Show a job's counter at 0 before anything happens."""
         self._jobs_missed.labels(name)
 
-    def declare_calls(self, server: str, model: str, origin: str) -> None:
-        """Show the counters of one kind of call to a model at 0 before anything happens."""
-        self._traffic.declare((server, self._names.label(server, model), origin))
-
     def forget_server(self, name: str) -> None:
         """Remove everything that carries the server's name."""
         for metric in (self._poll_failures, self._poll_duration, *self._traffic.all):

@@ -60,8 +60,3 @@ def combine_groups(screen: FloatArray, llm: FloatArray, confidence: FloatArray, 
         lowest = np.where(screen < floor, screen, floor + _FLOOR_SLOPE * (screen - floor))
     lowest = np.where(np.isneginf(floor), -np.inf, lowest)
     return np.where(np.isnan(llm), moved, np.maximum(moved, lowest))
-
-
-def combine_group(screen: FloatArray, llm: FloatArray, confidence: FloatArray) -> FloatArray:
-    """`combine_groups` for the series of one group."""
-    return combine_groups(screen, llm, confidence, np.zeros(screen.shape, dtype=np.intp))

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from exporter.reasoning.combine import BAND_STEP, CLIP, combine, combine_group, combine_groups
+from exporter.reasoning.combine import BAND_STEP, CLIP, combine, combine_groups
 
 SCORES = arrays(np.float64, st.integers(min_value=1, max_value=30), elements=st.floats(min_value=0.0, max_value=1.0))
 UNIT = st.floats(min_value=0.0, max_value=1.0)
@@ -92,7 +92,8 @@ def test_a_shown_series_never_sinks_below_the_best_that_was_not_shown(
 ) -> None:
     shown = data.draw(arrays(np.bool_, screen.shape))
     said = data.draw(arrays(np.float64, screen.shape, elements=UNIT))
-    combined = combine_group(screen, np.where(shown, said, np.nan), full(screen, confidence))
+    one_group = np.zeros(screen.shape, dtype=np.intp)
+    combined = combine_groups(screen, np.where(shown, said, np.nan), full(screen, confidence), one_group)
     assert np.array_equal(screen[~shown], combined[~shown])
     if shown.all():
         return
@@ -108,13 +109,16 @@ def test_saying_the_same_of_all_shown_keeps_the_order_of_the_whole_group(
     """What is shown is the head of the ranking, as snapshots show it."""
     screen = -np.sort(-screen)
     shown = np.arange(screen.size) < data.draw(st.integers(min_value=0, max_value=screen.size))
-    combined = combine_group(screen, np.where(shown, said, np.nan), full(screen, confidence))
+    one_group = np.zeros(screen.shape, dtype=np.intp)
+    combined = combine_groups(screen, np.where(shown, said, np.nan), full(screen, confidence), one_group)
     assert (np.diff(combined) <= NOISE).all()
 
 
 def test_a_naysayer_still_separates_what_it_was_shown() -> None:
     """Scores that the floor holds up keep a distance, so that ties do not hide which is worse."""
-    combined = combine_group(np.array([0.7, 0.6, 0.56, 0.55]), np.array([0.0, 0.0, 0.0, np.nan]), np.ones(4))
+    combined = combine_groups(
+        np.array([0.7, 0.6, 0.56, 0.55]), np.array([0.0, 0.0, 0.0, np.nan]), np.ones(4), np.zeros(4, dtype=np.intp)
+    )
     assert (np.diff(combined) < 0).all()
     assert math.isclose(combined[1], 0.5505)
 
