@@ -12,6 +12,7 @@ from exporter.clock import Clock, SystemClock
 from exporter.config.model import Config
 from exporter.config.show import redacted_yaml
 from exporter.errors import LmwatchError
+from exporter.journal.histories import Histories
 from exporter.journal.store import Journal
 from exporter.loading import without_effect
 from exporter.logs import fields
@@ -25,6 +26,7 @@ logger = logging.getLogger(__name__)
 
 STOP_SECONDS = 8.0
 """How long an orderly end may take; a supervisor's patience is usually 10 s."""
+_HOUR = 3600.0
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,8 @@ class App:
         config = load()
         _warn_of_keys_without_effect(config)
         self.journal = Journal(config.journal.path if config.journal else None)
-        self._services = make_services(clock, self.journal, on_verdict)
+        self._histories = Histories(_history_folder(config))
+        self._services = make_services(clock, self.journal, on_verdict, self._histories)
         self.board = self._services.reporter.board
         self.runtime = Runtime(config, self._services)
         deps = WebDeps(
@@ -143,8 +146,22 @@ class App:
             journal = self.runtime.config.journal
             if journal is not None:
                 self.journal.prune(self._clock.now() - journal.retention)
+                needed = max([journal.retention, *(watch.history for watch in self.runtime.config.watches)])
+                self._histories.prune(self._clock.now() - needed)
 
-        self._services.scheduler.every(3600.0, prune, name="journal:prune", kind="housekeeping")
+        def keep() -> None:
+            self.runtime.keep()
+
+        scheduler = self._services.scheduler
+        scheduler.every(_HOUR, prune, name="journal:prune", kind="housekeeping")
+        if self.runtime.config.journal is not None:
+            scheduler.every(_HOUR, keep, name="history:keep", kind="housekeeping", offset=_HOUR)
+
+
+def _history_folder(config: Config) -> Path | None:
+    """Where histories are kept: beside the journal."""
+    path = config.journal.path if config.journal else None
+    return path.with_name(f"{path.name}.history") if path else None
 
 
 def _warn_of_keys_without_effect(config: Config) -> None:

@@ -56,6 +56,10 @@ class WatchPicture:
     tables: tuple[ScoreTable, ...] = ()
     verdicts: Mapping[Labels, Verdict] = field(default_factory=dict)
     """The latest verdict of each group, as long as it is not stale."""
+    standings: Mapping[Labels, float] = field(default_factory=dict)
+    """The screen's score of each group as a whole; none where a group has none."""
+    model_weight: float = 0.0
+    """How much the model's word counts in the scores, 0..1."""
     prompt_tokens: int | None = None
     """What the last prompt of this watch took, by the server's own count where it gave one."""
 

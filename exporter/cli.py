@@ -17,6 +17,7 @@ from typing import NoReturn
 from exporter import __version__
 from exporter.config.durations import parse_duration
 from exporter.errors import LmwatchError
+from exporter.evaluation.arguments import add_arguments
 
 logger = logging.getLogger(__name__)
 
@@ -26,6 +27,7 @@ DEFAULT_PORT = 9917
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command that the arguments name and return its exit code."""
     arguments = _parser().parse_args(argv)
+    arguments.typed = tuple(sys.argv[1:] if argv is None else argv)
     command: Callable[[argparse.Namespace], int] = arguments.command
     try:
         return command(arguments)
@@ -53,6 +55,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_status(commands.add_parser("status", help="show the servers and their models"))
     _add_once(commands.add_parser("once", help="collect, judge once, print the verdicts"))
     _add_demo(commands.add_parser("demo", help="show everything on this machine; needs no LM Studio"))
+    _add_eval(commands.add_parser("eval", help="measure screen and model on labelled data"))
     return parser
 
 
@@ -148,6 +151,12 @@ def _add_demo(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(command=_demo)
 
 
+def _add_eval(parser: argparse.ArgumentParser) -> None:
+    add_arguments(parser, _duration)
+    _add_logging(parser, level="error")
+    parser.set_defaults(command=_eval)
+
+
 def _duration(text: str) -> float:
     try:
         return parse_duration(text)
@@ -236,6 +245,33 @@ def _demo(arguments: argparse.Namespace) -> int:
         model=arguments.model,
         listen=arguments.listen,
         seed=arguments.seed,
+    )
+
+
+def _eval(arguments: argparse.Namespace) -> int:
+    from exporter.evaluation.command import Outputs, parse_references, run_eval
+    from exporter.evaluation.evaluate import Options
+    from exporter.evaluation.run import RunSettings
+    from exporter.logs import configure
+
+    configure(arguments.log_level, arguments.log_format, sys.stderr)
+    options = Options(
+        model=arguments.model,
+        record=arguments.record,
+        seed=arguments.seed,
+        references=parse_references(arguments.references),
+        jobs=arguments.jobs,
+        settings=RunSettings(window_samples=arguments.window_samples),
+        deadline_seconds=arguments.deadline,
+        api_token_file=arguments.api_token_file,
+    )
+    return run_eval(
+        arguments.data,
+        options,
+        Outputs(json=arguments.json, report=arguments.report),
+        tune_on=arguments.tune_on,
+        only=arguments.only,
+        typed=arguments.typed,
     )
 
 

@@ -30,7 +30,6 @@ def without_effect(config: Config) -> tuple[str, ...]:
         "alerting.webhook": config.alerting.webhook.enabled,
         "grafana": config.grafana is not None,
         **{f"{name}.screen": watch.screen != "local" for name, watch in watches},
-        **{f"{name}.reason.image": watch.reason.image == "on" for name, watch in watches},
     }
     return tuple(key for key, is_used in used.items() if is_used)
 

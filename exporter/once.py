@@ -88,7 +88,7 @@ def hurried(config: Config, collect_seconds: float) -> Config:
     ]
     watches = []
     for watch in config.watches:
-        changes: dict[str, Any] = {"reason": watch.reason.model_copy(update=_ASK_ALL)}
+        changes: dict[str, Any] = {"reason": watch.reason.model_copy(update=_ASK_ALL), "history": 0.0}
         if watch.source in intervals:
             sensitivity = watch.sensitivity or DEFAULT_SENSITIVITY_DAYS * _DAY
             changes |= {

@@ -5,14 +5,17 @@ What a new configuration leaves as it was (a source with its windows, a watch wi
 their queues) passes from the old runtime to the new one.
 """
 
+import logging
+import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 from exporter.board import Board, BoardHolder, ReloadState
 from exporter.clock import Clock
 from exporter.config.model import Config, Scrape, Source, Watch
-from exporter.errors import LmwatchError
+from exporter.errors import LmwatchError, TransientError
+from exporter.journal.histories import Histories
 from exporter.journal.store import Journal
 from exporter.lmstudio.pool import Pool, make_pool
 from exporter.lmstudio.tokens import TokenCounter
@@ -22,6 +25,7 @@ from exporter.metrics.rendering import WatchRenderer
 from exporter.observers import Observers
 from exporter.reasoning.analyst import Analyst
 from exporter.reasoning.memory import Memory
+from exporter.reasoning.sight import Sight
 from exporter.reasoning.verdict import Verdict
 from exporter.reporter import Reporter
 from exporter.scheduling import KINDS, Kind, Scheduler
@@ -30,10 +34,17 @@ from exporter.sources.scrape import ScrapeSource, ScrapeTarget
 from exporter.watching.feed import Feed, QueryFeed, ScrapeFeed
 from exporter.watching.watcher import Judging, Watcher
 
+logger = logging.getLogger(__name__)
+
 _DEFAULT_HORIZON = 3600.0
 """Seconds of history that a source keeps when no watch looks at it."""
 _DISCOVERY_SECONDS = 5.0
 """How often targets are listed anew; a URL is asked only when its own refresh interval has passed."""
+_FILL_SECONDS = 60.0
+_FILL_FOR_SECONDS = 25.0
+"""Of a minute: with a source's usual timeout of 30 s, what was begun last is over before the next turn."""
+_FILL_OFFSET_SECONDS = 3.0
+_REMEMBERED_VERDICTS = 1000
 _HANDOVER_SECONDS = 1.0
 """How long the servers' threads of an old configuration may take to end."""
 
@@ -48,15 +59,22 @@ class Services:
     exposition: Exposition
     tokens: TokenCounter
     memory: Memory
+    sight: Sight
+    histories: Histories | None
+    filling: threading.Lock = field(default_factory=threading.Lock)
+    """Held by the watch whose history is being filled: one at a time."""
 
 
-def make_services(clock: Clock, journal: Journal, on_verdict: Callable[[Verdict], None]) -> Services:
+def make_services(
+    clock: Clock, journal: Journal, on_verdict: Callable[[Verdict], None], histories: Histories | None = None
+) -> Services:
     """What outlives a configuration, nothing of it started.
 
     Args:
         clock: tells the time.
         journal: keeps verdicts.
         on_verdict: told each verdict after it was kept.
+        histories: keep what is remembered of series over a restart; None where nothing is kept.
     """
     now = clock.now()
     board = BoardHolder(Board(started_at=now, reload=ReloadState(successful=True, last_success_at=now)))
@@ -70,8 +88,20 @@ def make_services(clock: Clock, journal: Journal, on_verdict: Callable[[Verdict]
         reporter=Reporter(clock, board, instruments, WatchRenderer(), journal, listener=on_verdict),
         exposition=Exposition(registry, board.current),
         tokens=TokenCounter(),
-        memory=Memory(),
+        memory=_memory_of(journal),
+        sight=Sight(),
+        histories=histories,
     )
+
+
+def _memory_of(journal: Journal) -> Memory:
+    """What models said before this start, as far as the journal still knows."""
+    memory = Memory()
+    try:
+        memory.restore(record.document for record in journal.list(limit=_REMEMBERED_VERDICTS))
+    except TransientError as error:
+        logger.warning("the model is not told of earlier verdicts: %s", error)
+    return memory
 
 
 class Runtime:
@@ -125,9 +155,7 @@ class Runtime:
         self._schedule_duties(known)
         for name, source in self.scrapes.items():
             self._adopt_targets(name, source, known)
-        for watch in self.config.watches:
-            if known.get(f"watch:{watch.name}") is self.watchers[watch.name]:
-                self.jobs[f"watch:{watch.name}"] = self.watchers[watch.name]
+        self._adopt_watches(known)
         if previous is not None:
             previous.retire(self)
             self._retain(previous)
@@ -148,8 +176,14 @@ class Runtime:
             scrape.close()
         for query in self.queries.values():
             query.close()
+        self.keep()
         self.observers.stop(timeout / 2)
         self.pool.stop(timeout / 2)
+
+    def keep(self) -> None:
+        """Save what the watches remember of their targets."""
+        for watcher in list(self.watchers.values()):
+            watcher.keep()
 
     def retire(self, successor: "Runtime") -> None:
         """End what the successor did not take over."""
@@ -159,6 +193,7 @@ class Runtime:
         for name, watcher in self.watchers.items():
             if successor.watchers.get(name) is not watcher:
                 watcher.close()
+                watcher.keep()
                 self._services.memory.forget(name)
         for name, scrape in self.scrapes.items():
             if successor.scrapes.get(name) is not scrape:
@@ -198,6 +233,12 @@ class Runtime:
             job = _scrape_job(name, target)
             if known.get(job) is target:
                 self.jobs[job] = target
+
+    def _adopt_watches(self, known: dict[str, object]) -> None:
+        for name, watcher in self.watchers.items():
+            for job in (f"watch:{name}", f"fill:{name}"):
+                if known.get(job) is watcher:
+                    self.jobs[job] = watcher
 
     def _retain(self, previous: "Runtime") -> None:
         """Forget what is shown of everything that the previous runtime had and this one has not, or has anew."""
@@ -262,14 +303,12 @@ class Runtime:
         ):
             return previous.watchers[watch.name]
         services, reporter = self._services, self._services.reporter
-        feed: Feed = (
-            ScrapeFeed(watch, scrape)
-            if scrape is not None
-            else QueryFeed(watch, self.queries[watch.source], reporter.collected)
-        )
-        analyst = Analyst(services.tokens.estimate, services.tokens.learn, services.memory)
+        queried = QueryFeed(watch, query, reporter.collected) if query is not None else None
+        feed: Feed = queried or ScrapeFeed(watch, self.scrapes[watch.source])
+        analyst = Analyst(services.tokens.estimate, services.tokens.learn, services.memory, services.sight)
         judging = Judging(self.pool, analyst, reporter.instruments, reporter.verdict)
-        return Watcher(watch, feed, judging, reporter.picture, services.clock)
+        keeper = services.histories.of(watch.name) if services.histories is not None else None
+        return Watcher(watch, feed, judging, reporter.picture, services.clock, keeper=keeper, past=queried)
 
     def _start_scraping(self, name: str, settings: Scrape, known: dict[str, object]) -> None:
         """Scrape each target at its own time within the interval, and keep the list of targets up to date."""
@@ -303,6 +342,19 @@ class Runtime:
         # A query waits for another server, so it must not hold one of the few threads that screen.
         kind: Kind = "screen" if watch.source in self.scrapes else "collect"
         self._every(watch.interval, watcher.tick, f"watch:{watch.name}", kind, of=watcher, known=known)
+        if watch.source not in self.queries:
+            return
+        filling = self._services.filling
+
+        def fill() -> None:
+            if filling.acquire(blocking=False):
+                try:
+                    watcher.fill(_FILL_FOR_SECONDS)
+                finally:
+                    filling.release()
+
+        name, after = f"fill:{watch.name}", _FILL_OFFSET_SECONDS
+        self._every(_FILL_SECONDS, fill, name, "collect", of=watcher, known=known, offset=after)
 
     def _every(
         self,

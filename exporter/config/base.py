@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from urllib.parse import SplitResult, urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, PlainSerializer, SecretStr, ValidationInfo
@@ -67,6 +67,18 @@ def at_least(shortest: str) -> AfterValidator:
     def check(value: float) -> float:
         if value < seconds:
             raise ValueError(f"must be at least {shortest}, not {format_duration(value)}")
+        return value
+
+    return AfterValidator(check)
+
+
+def at_most(longest: str) -> AfterValidator:
+    """A check that a duration is not longer than this one."""
+    seconds = parse_duration(longest)
+
+    def check(value: float) -> float:
+        if value > seconds:
+            raise ValueError(f"must be at most {longest}, not {format_duration(value)}")
         return value
 
     return AfterValidator(check)
@@ -199,10 +211,17 @@ def _listen_address(value: str) -> str:
     return value
 
 
+def _auto_on_off(value: Any) -> Any:
+    # YAML 1.2 readers keep on/off as text, YAML 1.1 habits write true/false: both mean the same here.
+    return {True: "on", False: "off"}.get(value, value) if isinstance(value, bool) else value
+
+
 longer_than_nothing = AfterValidator(_more_than_nothing)
 """A check that a duration is not 0."""
 Duration = Annotated[float, BeforeValidator(_duration), PlainSerializer(format_duration, return_type=str)]
 """Seconds; written as in Prometheus."""
+AutoOnOff = Annotated[Literal["auto", "on", "off"], BeforeValidator(_auto_on_off)]
+"""`auto`, or a switch written as a word or as a boolean."""
 Size = Annotated[int, BeforeValidator(_size), PlainSerializer(_format_size, return_type=str)]
 """Bytes; written like 50MB, with 1024 as the step as in Prometheus."""
 Url = Annotated[str, BeforeValidator(_base_url)]

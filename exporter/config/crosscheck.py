@@ -9,8 +9,9 @@ from typing import Any
 
 from exporter.config.document import Loc
 from exporter.config.durations import format_duration, parse_duration
-from exporter.config.keys import keys_of, suggestion
+from exporter.config.keys import keys_of
 from exporter.config.model import Scrape, Watch
+from exporter.config.similar import suggestion
 
 Finding = tuple[Loc, str]
 

@@ -1,7 +1,6 @@
 """Which keys a section of the model has, and which keys of a file are none of them."""
 
-import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from types import NoneType, UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
@@ -9,6 +8,7 @@ from pydantic.fields import FieldInfo
 
 from exporter.config.base import Section
 from exporter.config.document import Document, Loc, Mistake
+from exporter.config.similar import nearest, suggestion
 
 
 def keys_of(section: type[Section]) -> dict[str, FieldInfo]:
@@ -35,20 +35,6 @@ def _bare(annotation: Any) -> Any:
     if get_origin(annotation) in (Union, UnionType):
         return _bare(next(part for part in get_args(annotation) if part is not NoneType))
     return annotation
-
-
-def suggestion(given: str, valid: Iterable[str], *, noun: str) -> str:
-    """`, did you mean interval?`, or all valid names where none is near."""
-    names = sorted(valid)
-    near = nearest(given, names)
-    if near is not None:
-        return f", did you mean {near}?"
-    return f"; {noun}: {', '.join(names)}" if names else ""
-
-
-def nearest(given: str, valid: Iterable[str]) -> str | None:
-    """The valid name that looks most like the given one; None where none does."""
-    return next(iter(difflib.get_close_matches(given, valid, n=1)), None)
 
 
 class KeyCheck:

@@ -7,8 +7,8 @@ from typing import Any
 from pydantic_core import ErrorDetails
 
 from exporter.config.document import Loc
-from exporter.config.keys import suggestion
 from exporter.config.secrets import looks_like_credential
+from exporter.config.similar import suggestion
 
 _LONGEST_QUOTE = 60
 

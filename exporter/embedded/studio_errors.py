@@ -86,6 +86,11 @@ def no_images(name: str) -> ApiError:
     return bad_value("messages", f'Model "{name}" does not support image inputs.')
 
 
+def bad_image() -> ApiError:
+    """An image that is given by its place, or that is none."""
+    return ApiError(400, "'url' field must be a base64 encoded image.")
+
+
 def context_overflow(error: ContextOverflowError) -> ApiError:
     """The prompt is longer than the loaded context."""
     return ApiError(400, f"Engine protocol predict request returned 400: {error}")

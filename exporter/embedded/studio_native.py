@@ -178,14 +178,14 @@ class _Events:
             self._part = ""
 
 
-def _input(given: Any) -> tuple[str, bool]:
-    """The text of the input, and whether there is an image in it."""
+def _input(given: Any) -> tuple[str, tuple[str, ...]]:
+    """The text of the input, and the addresses of the images in it."""
     if isinstance(given, str):
-        return given, False
+        return given, ()
     if not isinstance(given, list) or not all(isinstance(part, dict) for part in given):
         raise ApiError(400, "'input' must be a string or an array", "invalid_request", "invalid_value", "input")
     texts = [part.get("content", "") for part in given if part.get("type") in {"message", "text"}]
-    return "\n".join(texts), any(part.get("type") == "image" for part in given)
+    return "\n".join(texts), tuple(str(part.get("data_url", "")) for part in given if part.get("type") == "image")
 
 
 def _native(error: ApiError) -> ApiError:

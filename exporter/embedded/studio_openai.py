@@ -84,7 +84,7 @@ def _parse(body: Mapping[str, Any], *, chat: bool) -> Ask:
     if chat:
         messages, images = parse_messages(body.get("messages"))
     elif isinstance(body.get("prompt"), str):
-        messages, images = ({"role": "user", "content": body["prompt"]},), False
+        messages, images = ({"role": "user", "content": body["prompt"]},), ()
     else:
         raise bad_value("prompt", "'prompt' field is required and must be a string")
     if isinstance(body.get("tool_choice"), Mapping):
@@ -104,24 +104,35 @@ def _parse(body: Mapping[str, Any], *, chat: bool) -> Ask:
     )
 
 
-def parse_messages(given: Any) -> tuple[tuple[Message, ...], bool]:
-    """Messages with their parts joined to texts, and whether any of them holds an image.
+def parse_messages(given: Any) -> tuple[tuple[Message, ...], tuple[str, ...]]:
+    """Messages with their parts joined to texts, and the addresses of the images among the parts.
 
     Raises:
         ApiError: it is no list of messages.
     """
     if not isinstance(given, Sequence) or isinstance(given, str) or not given:
         raise bad_value("messages", "'messages' field is required")
-    messages, images = [], False
+    messages, images = [], []
     for message in given:
         if not isinstance(message, Mapping) or message.get("role") not in {"system", "user", "assistant", "tool"}:
             raise bad_value("messages", "Invalid 'messages': each one needs a role and a content")
         content = message.get("content") or ""
         if not isinstance(content, str):
-            images |= any(part.get("type") not in {"text", "input_text"} for part in content)
+            images += [_address(part) for part in content if part.get("type") not in {"text", "input_text"}]
             content = "".join(part.get("text", "") for part in content)
         messages.append({"role": message["role"], "content": content})
-    return tuple(messages), images
+    return tuple(messages), tuple(images)
+
+
+def _address(part: Mapping[str, Any]) -> str:
+    """Of an image in any of the three forms: of chats, of responses, of Anthropic's messages."""
+    image = part.get("image_url")
+    if isinstance(image, Mapping):
+        image = image.get("url")
+    source = part.get("source")
+    if isinstance(source, Mapping):
+        image = f"data:{source.get('media_type')};base64,{source.get('data')}"
+    return image if isinstance(image, str) else ""
 
 
 def _schema(response_format: Any) -> Mapping[str, Any] | None:

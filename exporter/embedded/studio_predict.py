@@ -1,13 +1,15 @@
 """From a request to the pieces of its answer: which model, which slot, and what goes wrong on the way."""
 
+import base64
 from collections.abc import Callable, Generator, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from exporter.clock import Clock
 from exporter.embedded.contract import ContextOverflowError, Ending, Engine, Message, Piece
 from exporter.embedded.studio_errors import (
+    bad_image,
     context_overflow,
     engine_failed,
     model_unloaded,
@@ -21,6 +23,14 @@ from exporter.embedded.studio_strikes import disturbed, refuse, reported_name, s
 from exporter.errors import LmwatchError, RefusedError
 
 ApiLevel = Literal["v1", "v0", "openai"]
+
+IMAGE_TOKENS = 256
+"""Of the prompt, for each image whatever its size, as Gemma 3 has it."""
+_IMAGE_SIGNATURES = {
+    "data:image/png": b"\x89PNG\r\n\x1a\n",
+    "data:image/jpeg": b"\xff\xd8\xff",
+    "data:image/webp": b"RIFF",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +54,8 @@ class Ask:
     temperature: float = 0.7
     seed: int | None = None
     schema: Mapping[str, Any] | None = None
-    images: bool = False
+    images: tuple[str, ...] = ()
+    """The address of each image, as it was given; empty where there was none to find."""
     ttl_seconds: float | None = None
     """If this request loads the model: how long it stays."""
     context_length: int | None = None
@@ -84,12 +95,15 @@ class Service:
         A name that nobody knows is answered by the model used last, as LM Studio does.
 
         Raises:
-            ApiError: nothing is loaded, and the name leads to nothing that may be loaded; or the model cannot see.
+            ApiError: nothing is loaded, and the name leads to nothing that may be loaded; or the model cannot see, or
+                not what it was sent.
         """
         located = self._named(ask.model)
         model = located.model if isinstance(located, Instance) else located
         if ask.images and model.kind != "vlm":
             raise no_images(model.key)
+        if not all(_is_image(address) for address in ask.images):
+            raise bad_image()
         return located
 
     def _named(self, name: str | None) -> Instance | DownloadedModel:
@@ -126,7 +140,7 @@ class Service:
         with self.store.slot(instance, self.habits.slot_wait_seconds, call.wait):
             stream = _start(call, ask, engine)
             try:
-                yield self._watched(call, instance, stream)
+                yield self._watched(call, instance, _seen(stream, len(ask.images)))
             finally:
                 stream.close()
 
@@ -169,6 +183,28 @@ class Service:
 
 Route = Callable[[Service, Call], None]
 """Answers one call."""
+
+
+def _is_image(address: str) -> bool:
+    """Whether this is a whole PNG, JPEG or WebP file as a `data:` address: LM Studio fetches nothing."""
+    kind, _, encoded = address.partition(";base64,")
+    if kind not in _IMAGE_SIGNATURES:
+        return False
+    try:
+        return base64.b64decode(encoded, validate=True).startswith(_IMAGE_SIGNATURES[kind])
+    except ValueError:
+        return False
+
+
+def _seen(stream: Generator[Piece, None, None], images: int) -> Generator[Piece, None, None]:
+    """The pieces, with the images counted in the prompt."""
+    with closing(stream):
+        for piece in stream:
+            if piece.ending is None or not images:
+                yield piece
+                continue
+            ending = replace(piece.ending, prompt_tokens=piece.ending.prompt_tokens + images * IMAGE_TOKENS)
+            yield replace(piece, ending=ending)
 
 
 def _start(call: Call, ask: Ask, engine: Engine) -> Generator[Piece, None, None]:

@@ -13,6 +13,7 @@ LM Studio answers a question to an unknown model with a model that is loaded. Th
 who answered, and the caller compares it with `Prediction.asked_model`.
 """
 
+import base64
 from collections.abc import Mapping
 from typing import Any
 
@@ -21,7 +22,7 @@ from exporter.config.model import Server
 from exporter.lmstudio import sse
 from exporter.lmstudio.answer import AnswerBuilder, speed
 from exporter.lmstudio.failures import ModelFailure, classify, failure_in, from_http, load_json
-from exporter.lmstudio.wire import Api, ChatRequest, Prediction
+from exporter.lmstudio.wire import Api, ChatRequest, Message, Prediction
 from exporter.sources.http import Cancel, HttpError, HttpSession, Stream
 
 V0_PATH = "/api/v0/chat/completions"
@@ -217,7 +218,7 @@ def request_body(request: ChatRequest, *, without: frozenset[str] = frozenset())
     """The JSON body of a streamed chat completion, less the optional fields named in `without`."""
     body: dict[str, Any] = {
         "model": request.model,
-        "messages": [{"role": message.role, "content": message.content} for message in request.messages],
+        "messages": [{"role": message.role, "content": _content(message)} for message in request.messages],
         "max_tokens": request.max_tokens,
         "temperature": request.temperature,
         "stream": True,
@@ -231,6 +232,17 @@ def request_body(request: ChatRequest, *, without: frozenset[str] = frozenset())
         schema = {"name": "answer", "strict": True, "schema": dict(request.schema)}
         body["response_format"] = {"type": "json_schema", "json_schema": schema}
     return {key: value for key, value in body.items() if key not in without}
+
+
+def _content(message: Message) -> str | list[dict[str, Any]]:
+    """A text as it is; with an image the parts that OpenAI's API takes, the image as a `data:` address."""
+    if message.image is None:
+        return message.content
+    file = base64.b64encode(message.image.data).decode("ascii")
+    return [
+        {"type": "text", "text": message.content},
+        {"type": "image_url", "image_url": {"url": f"data:{message.image.media_type};base64,{file}"}},
+    ]
 
 
 def _refused_field(failure: ModelFailure, body: Mapping[str, Any]) -> str | None:

@@ -39,6 +39,7 @@ _TABLE = (
     Reason("auth", "the API token or password is missing or wrong", again=False, elsewhere=True),
     Reason("unexpected_endpoint", "the server does not know this route", again=False, elsewhere=True),
     Reason("invalid_request", "the server refuses the request as it is", again=False, elsewhere=False),
+    Reason("image_refused", "the server or the model takes no images", again=False, elsewhere=False),
     Reason("grammar", "the server or its engine cannot enforce the JSON schema", again=False, elsewhere=True),
     Reason("context_overflow", "the prompt does not fit into the loaded context", again=False, elsewhere=True),
     Reason("model_not_found", "the server does not have the model", again=False, elsewhere=True),
@@ -89,6 +90,9 @@ _TEXTS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
     (reason, re.compile(pattern, re.IGNORECASE))
     for reason, pattern in (
         ("unexpected_endpoint", r"unexpected endpoint or method"),
+        ("image_refused", r"not support image|images? (inputs? )?(is|are) not supported|not a multimodal model"),
+        ("image_refused", r"(load|decode|process) (the )?image|required for image input|base64 encoded image"),
+        ("image_refused", r"content (part )?type\W+image_url"),
         ("auth", r"invalid_api_key|api token|unauthori[sz]ed"),
         ("guardrail", r"insufficient (system )?(resources|memory)|guardrail"),
         ("load_failed", r"failed to load model|model_load_failed|engine protocol startup"),

@@ -1,7 +1,8 @@
 """The values that travel between the LM Studio client and the rest: what is asked, what came back, what is loaded."""
 
+import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 Api = Literal["v1", "v0", "openai"]
@@ -18,11 +19,26 @@ MODEL_STATUSES: tuple[ModelStatus, ...] = (
 
 
 @dataclass(frozen=True, slots=True)
+class Image:
+    """A picture for a model that can see."""
+
+    data: bytes = field(repr=False)
+    """The file. PNG is what every server takes: LM Studio documents JPEG, PNG and WebP, and has refused WebP."""
+    media_type: Literal["image/png"] = "image/png"
+
+    @property
+    def sha256(self) -> str:
+        """Of the file, in hexadecimal digits."""
+        return hashlib.sha256(self.data).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
 class Message:
-    """One message of a chat."""
+    """One message of a chat; the image stands behind the text."""
 
     role: Literal["system", "user", "assistant"]
     content: str
+    image: Image | None = None
 
 
 @dataclass(frozen=True, slots=True)

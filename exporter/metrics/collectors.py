@@ -87,6 +87,7 @@ def default_parts() -> tuple[Part, ...]:
             _sources,
         ),
         Part("watches", ("lmwatch_watch_state", "lmwatch_prompt_tokens"), _watches),
+        Part("standings", ("lmwatch_screen_group_anomaly_score",), _standings),
         Part("verdicts", ("lmwatch_group_anomaly_score", "lmwatch_verdict_timestamp_seconds"), _verdicts),
         Part("build", ("lmwatch_build_info",), _build),
         Part(
@@ -195,6 +196,14 @@ def _watches(board: Board) -> Iterable[Metric]:
         if picture.prompt_tokens is not None:
             tokens.add((picture.name,), picture.prompt_tokens)
     return states.metric, tokens.metric
+
+
+def _standings(board: Board) -> Iterable[Metric]:
+    scores = Family("lmwatch_screen_group_anomaly_score")
+    for picture in board.watches.values():
+        for group, score in picture.standings.items():
+            scores.add((picture.name,), score, group)
+    return (scores.metric,)
 
 
 def _verdicts(board: Board) -> Iterable[Metric]:

@@ -52,6 +52,12 @@ SCORES: tuple[Row, ...] = (
         ("watch",),
     ),
     gauge(
+        "lmwatch_screen_group_anomaly_score",
+        f"The statistical screen's score of the group as a whole, {_SCORE}.",
+        ("watch",),
+        more="group",
+    ),
+    gauge(
         "lmwatch_group_anomaly_score", f"The model's score of the group as a whole, {_SCORE}.", ("watch",), more="group"
     ),
     gauge(

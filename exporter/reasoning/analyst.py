@@ -3,14 +3,18 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from exporter.config.base import AutoOnOff
 from exporter.lmstudio.failures import ModelFailure
-from exporter.lmstudio.wire import ChatRequest, Model, Prediction
+from exporter.lmstudio.wire import ChatRequest, Image, Model, Prediction
+from exporter.reasoning.asking import Answered, put
 from exporter.reasoning.checks import ParsedAnswer, Problem, parse_answer
+from exporter.reasoning.image import IMAGE_TOKENS
 from exporter.reasoning.memory import Memory
-from exporter.reasoning.prompt import build_request, system_prompt, transcript
+from exporter.reasoning.prompt import build_request, image_of, system_prompt, transcript
 from exporter.reasoning.replay import Ask
 from exporter.reasoning.room import Room
 from exporter.reasoning.schema import answer_schema
+from exporter.reasoning.sight import Sight
 from exporter.reasoning.snapshot import Snapshot, fit_snapshot
 from exporter.reasoning.verdict import Outcome, Verdict, verdict_id
 from exporter.screening.result import ScreenedGroup
@@ -44,6 +48,8 @@ class _Exchange:
     parsed: ParsedAnswer | None = None
     problems: tuple[str, ...] = ()
     failure: ModelFailure | None = None
+    remarks: tuple[str, ...] = ()
+    """What has to be said and does not count against the answer."""
 
 
 class Analyst:
@@ -54,6 +60,7 @@ class Analyst:
         estimate: Callable[[str, str], int],
         learn: Callable[[str, int, int], None],
         memory: Memory,
+        sight: Sight | None = None,
     ) -> None:
         """An analyst.
 
@@ -61,10 +68,12 @@ class Analyst:
             estimate: tokens of a text for a model's key: `estimate(text, model)`.
             learn: told what a server counted: `learn(model, estimated, reported)`.
             memory: the verdicts so far; every readable one is added.
+            sight: decides who is shown a chart; None for one without any experience.
         """
         self._estimate = estimate
         self._learn = learn
         self._memory = memory
+        self._sight = Sight() if sight is None else sight
 
     def judge(
         self,
@@ -76,12 +85,13 @@ class Analyst:
         server: str,
         model: Model,
         max_context_share: float = MAX_CONTEXT_SHARE,
+        image: AutoOnOff = "off",
     ) -> Verdict:
         """The verdict of a model on a group; whatever the model or its server does, there is one.
 
         An answer that cannot be read is asked for once more, with what was wrong. A snapshot that overflows the server's
         context is sent once more at half the size, where that leaves a series to show. A server that cannot enforce the
-        schema is asked without.
+        schema is asked without, and so is one that does not take the chart; that one is not sent another.
 
         Args:
             group: what screening found.
@@ -91,46 +101,42 @@ class Analyst:
             server: the server's name.
             model: the instance to ask.
             max_context_share: the part of the model's context that a question and its answer may take, 0..1.
+            image: whether a model that can see is shown a chart: `auto` and `on` where it can be drawn, `off` never. With
+                `on` the first verdict of a model that is not shown one says why.
 
         Raises:
             LmwatchError: what `ask` raises besides `ModelFailure`.
         """
         earlier = self._memory.lines(group.watch, group.key, at)
         case = _Case(group, context, earlier, at, ask, server, model)
-        room = Room.of(model, self._estimate(system_prompt(), model.key), max_context_share)
+        look = self._sight.look(image, server, model)
+        prefix = self._estimate(system_prompt(), model.key)
+        room = Room.of(model, prefix, max_context_share, IMAGE_TOKENS if look.show else 0)
         exchange = self._converse(case, room)
         if exchange.failure is not None and exchange.failure.reason == "context_overflow":
-            smaller = self._converse(case, room, most_tokens=exchange.snapshot.estimated_tokens // 2)
-            exchange = smaller if smaller.snapshot.shown else exchange
-        verdict = _verdict(case, exchange, room.prefix)
+            most = exchange.snapshot.estimated_tokens // 2
+            smaller = self._converse(case, replace(room, image=0), most_tokens=most)
+            if smaller.snapshot.shown:
+                exchange = replace(smaller, remarks=(*exchange.remarks, *smaller.remarks))
+        verdict = _verdict(case, exchange, prefix, look.problem)
         self._memory.remember(verdict)
         return verdict
 
     def _converse(self, case: _Case, room: Room, most_tokens: int | None = None) -> _Exchange:
         """Ask, and once more when the answer cannot be read."""
         snapshot = self._fit(case, room, most_tokens)
+        if room.image and not snapshot.shown:
+            room = replace(room, image=0)
+            snapshot = self._fit(case, room, most_tokens)
         exchange = _Exchange(snapshot)
         if not snapshot.shown:
             return replace(exchange, problems=(_nothing_shown(case, room),))
-        request = build_request(
-            snapshot,
-            case.model.id,
-            max_tokens=room.answer(len(snapshot.shown)),
-            schema=answer_schema(snapshot),
-            reasoning_effort=room.effort,
-        )
-        exchange = self._ask(case, room, exchange, request)
+        chart = self._sight.draw([(one.id, one.series) for one in snapshot.shown]) if room.image else None
+        exchange = self._ask(case, room, exchange, room.answer(len(snapshot.shown)), chart)
         if exchange.parsed is not None or exchange.failure is not None:
             return exchange
-        again = build_request(
-            snapshot,
-            case.model.id,
-            max_tokens=_second_length(exchange, room),
-            schema=answer_schema(snapshot),
-            reasoning_effort=room.effort,
-            problem=exchange.problems[-1],
-        )
-        return self._ask(case, room, exchange, again)
+        chart = image_of(exchange.request) if exchange.request else None
+        return self._ask(case, room, exchange, _second_length(exchange, room), chart)
 
     def _fit(self, case: _Case, room: Room, most_tokens: int | None) -> Snapshot:
         """The snapshot of as many series as question and answer have room for."""
@@ -148,28 +154,50 @@ class Analyst:
             estimate=lambda text: self._estimate(text, case.model.key),
         )
 
-    def _ask(self, case: _Case, room: Room, so_far: _Exchange, request: ChatRequest) -> _Exchange:
+    def _ask(self, case: _Case, room: Room, so_far: _Exchange, max_tokens: int, chart: Image | None) -> _Exchange:
         """One question, added to what came of those before."""
-        try:
-            prediction = _ask_with_or_without_schema(case.ask, request)
-        except ModelFailure as failure:
-            return replace(so_far, request=request, failure=failure, problems=(*so_far.problems, str(failure)))
-        if prediction.prompt_tokens and prediction.asked_model == case.model.id:
-            self._learn(case.model.key, room.prefix + so_far.snapshot.estimated_tokens, prediction.prompt_tokens)
-        answer, parsed = _read(prediction, so_far.snapshot)
-        exchange = replace(so_far, request=request, predictions=(*so_far.predictions, prediction), answer=answer)
+        snapshot = so_far.snapshot
+
+        def question(image: Image | None) -> ChatRequest:
+            return build_request(
+                snapshot,
+                case.model.id,
+                max_tokens=max_tokens,
+                schema=answer_schema(snapshot),
+                reasoning_effort=room.effort,
+                problem=so_far.problems[-1] if so_far.problems else "",
+                image=image,
+            )
+
+        answered = put(case.ask, question, chart)
+        self._learn_of_charts(case, answered)
+        so_far = replace(so_far, request=answered.request, remarks=(*so_far.remarks, *_remarks(answered)))
+        prediction = answered.prediction
+        if prediction is None:
+            problems = (*so_far.problems, str(answered.failure))
+            return replace(so_far, failure=answered.failure, problems=problems)
+        if prediction.prompt_tokens and prediction.asked_model == case.model.id and not image_of(answered.request):
+            self._learn(case.model.key, room.prefix + snapshot.estimated_tokens, prediction.prompt_tokens)
+        answer, parsed = _read(prediction, snapshot)
+        exchange = replace(so_far, predictions=(*so_far.predictions, prediction), answer=answer)
         if isinstance(parsed, Problem):
             return replace(exchange, problems=(*so_far.problems, parsed.text))
         return replace(exchange, parsed=parsed, problems=parsed.problems)
 
+    def _learn_of_charts(self, case: _Case, answered: Answered) -> None:
+        """Note whether the one who was asked takes charts, as far as this question tells."""
+        prediction, failure = answered.prediction, answered.failure
+        if prediction is not None and answered.image_failure is not None:
+            self._sight.failed(prediction.server, prediction.asked_model, answered.image_failure)
+        elif prediction is not None and image_of(answered.request):
+            self._sight.took(prediction.server, prediction.asked_model)
+        elif failure is not None and failure.reason == "timeout" and image_of(answered.request):
+            self._sight.failed(case.server, case.model.id, failure)
 
-def _ask_with_or_without_schema(ask: Ask, request: ChatRequest) -> Prediction:
-    try:
-        return ask(request)
-    except ModelFailure as failure:
-        if failure.reason != "grammar":
-            raise
-    return ask(replace(request, schema=None))
+
+def _remarks(answered: Answered) -> tuple[str, ...]:
+    failure = answered.image_failure
+    return () if failure is None else (f"asked without the chart: {failure}",)
 
 
 def _read(prediction: Prediction, snapshot: Snapshot) -> tuple[str, ParsedAnswer | Problem]:
@@ -202,9 +230,11 @@ def _nothing_shown(case: _Case, room: Room) -> str:
     )
 
 
-def _verdict(case: _Case, exchange: _Exchange, prefix: int) -> Verdict:
+def _verdict(case: _Case, exchange: _Exchange, prefix: int, chart_problem: str) -> Verdict:
     parsed = exchange.parsed
     snapshot = exchange.snapshot
+    remarks = ((chart_problem,) if chart_problem else ()) + exchange.remarks
+    chart = IMAGE_TOKENS if exchange.request and image_of(exchange.request) else 0
     return Verdict(
         id=verdict_id(case.group.watch, case.group.key, case.at),
         watch=case.group.watch,
@@ -218,13 +248,13 @@ def _verdict(case: _Case, exchange: _Exchange, prefix: int) -> Verdict:
         cause=parsed.cause if parsed else "",
         next_steps=parsed.next_steps if parsed else "",
         findings=parsed.findings if parsed else (),
-        problems=(*exchange.problems, *_other_model(exchange.predictions, case.model)),
+        problems=(*exchange.problems, *remarks, *_other_model(exchange.predictions, case.model)),
         facts=snapshot.facts,
         prompt=transcript(exchange.request) if exchange.request else "",
         answer=exchange.answer,
         shown=len(snapshot.shown),
         dropped=snapshot.dropped,
-        prompt_tokens_estimated=prefix + snapshot.estimated_tokens if snapshot.shown else 0,
+        prompt_tokens_estimated=prefix + snapshot.estimated_tokens + chart if snapshot.shown else 0,
         predictions=exchange.predictions,
     )
 

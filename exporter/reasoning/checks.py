@@ -9,6 +9,7 @@ Two kinds of fault are told apart:
   evidence, a number that was not shown, an empty sentence) stays, marked as ungrounded, with the reason in words.
 
 A number is allowed besides those shown where a sentence repeats a score that the same answer gives (`score 8`, `8/10`).
+What was checked by its ids is then worded for people, who know series by their names and want to read their values.
 """
 
 import re
@@ -18,20 +19,22 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from exporter.reasoning.clean import one_line
+from exporter.reasoning.clean import ELLIPSIS, one_line
 from exporter.reasoning.extract import json_object
-from exporter.reasoning.grounding import Stated, not_stated
+from exporter.reasoning.grounding import Stated, not_stated, stated_in
+from exporter.reasoning.naming import for_people, ids_in
 from exporter.reasoning.schema import NO_KIND, TOP_SCORE
 from exporter.reasoning.snapshot import ShownSeries, Snapshot
 from exporter.reasoning.verdict import Finding
 from exporter.screening.result import THRESHOLD, Kind
 
 _TEXT_LIMIT = 300
+_WORDED_LIMIT = 400
+"""Names are longer than ids."""
 _ID_LIMIT = 12
 _MOST_IDS = 8
 _MOST_NAMED = 3
 
-_ID = re.compile(r"\b[ES]\d+\b")
 _SCORE = re.compile(
     r"\b(?:score|confidence)(?: is| of|:| =)? ?(\d+(?:\.\d+)?)(?: ?/ ?10| (?:out )?of 10)?\b", re.IGNORECASE
 )
@@ -91,16 +94,14 @@ def parse_answer(text: str, snapshot: Snapshot) -> ParsedAnswer | Problem:
         answer = _GroupAnswer.model_validate(found)
     except ValidationError as error:
         return Problem(_first_error(error))
-    findings: list[Finding] = []
-    problems: list[str] = []
-    for series in snapshot.shown:
-        finding, wrong = _judge_finding(answer.findings.get(series.id), series, snapshot)
-        problems += [f"{series.id}: {what}" for what in wrong]
-        if finding is not None:
-            findings.append(finding)
+    judged = [(series, *_judge_finding(answer.findings.get(series.id), series, snapshot)) for series in snapshot.shown]
+    findings = [finding for _, finding, _ in judged if finding is not None]
     if not findings:
-        return Problem("; ".join(problems[:_MOST_NAMED]))
-    return _parsed(answer, findings, problems, snapshot)
+        # The model reads this when it is asked again: it knows series by their ids.
+        wrong = [f"{series.id}: {what}" for series, _, problems in judged for what in problems]
+        return Problem("; ".join(wrong[:_MOST_NAMED]))
+    wrong = [f"{series.name}: {what}" for series, _, problems in judged for what in problems]
+    return _parsed(answer, findings, wrong, snapshot)
 
 
 def _parsed(answer: _GroupAnswer, findings: list[Finding], problems: list[str], snapshot: Snapshot) -> ParsedAnswer:
@@ -114,7 +115,7 @@ def _parsed(answer: _GroupAnswer, findings: list[Finding], problems: list[str], 
         findings=tuple(findings),
         group_score=answer.score / TOP_SCORE,
         problems=tuple(problems),
-        **texts,
+        **{name: _worded(text, snapshot) for name, text in texts.items()},
     )
 
 
@@ -126,10 +127,12 @@ def _judge_finding(raw: Any, series: ShownSeries, snapshot: Snapshot) -> tuple[F
         answer = _FindingAnswer.model_validate(raw)
     except ValidationError as error:
         return None, [_first_error(error)]
+    anomalous = answer.score > THRESHOLD * TOP_SCORE
     text = one_line(answer.text, _TEXT_LIMIT)
+    said = _worded(text, snapshot)
     cited = tuple(dict.fromkeys(one_line(fact, _ID_LIMIT) for fact in answer.evidence))
     problems = _wrong_evidence(cited, series, snapshot)
-    if answer.score > THRESHOLD * TOP_SCORE and not cited:
+    if anomalous and not cited:
         problems.append("calls it anomalous and cites no evidence")
     if not text:
         problems.append("the text is empty")
@@ -141,7 +144,7 @@ def _judge_finding(raw: Any, series: ShownSeries, snapshot: Snapshot) -> tuple[F
         confidence=answer.confidence / TOP_SCORE,
         kind=None if answer.kind == NO_KIND else answer.kind,
         evidence=cited,
-        text=text,
+        text=_with_figures(said, series) if anomalous else said,
         grounded=not problems,
     )
     return finding, problems
@@ -151,17 +154,17 @@ def _wrong_evidence(cited: tuple[str, ...], series: ShownSeries, snapshot: Snaps
     known = {fact.id for fact in snapshot.facts}
     wrong = [f"cites {fact}, which does not exist" for fact in cited if fact not in known]
     return wrong + [
-        f"cites {fact}, which belongs to another series" for fact in cited if fact in known and fact not in series.facts
+        f"cites {fact}, which belongs to another series"
+        for fact in cited
+        if fact in known and fact not in series.citable
     ]
 
 
 def _not_grounded(text: str, snapshot: Snapshot, scores: tuple[float, ...]) -> list[str]:
     """What a sentence names or counts that was not shown."""
     known = {fact.id for fact in snapshot.facts} | {series.id for series in snapshot.shown}
-    strange = [
-        name for name in dict.fromkeys(_ID.findall(text)) if name not in known and not _stands_in(name, snapshot)
-    ]
-    problems = [f"speaks of {name}, which does not exist" for name in strange]
+    strange = ids_in([text]) - known - snapshot.words
+    problems = [f"speaks of {name}, which does not exist" for name in sorted(strange)]
 
     def without_own_score(match: re.Match[str]) -> str:
         return " " if float(match[1]) in scores else match[0]
@@ -171,9 +174,21 @@ def _not_grounded(text: str, snapshot: Snapshot, scores: tuple[float, ...]) -> l
     return problems + [f"states {number}, which was not shown" for number in missing]
 
 
-def _stands_in(name: str, snapshot: Snapshot) -> bool:
-    """Whether what looks like an id is a word of the snapshot, as S3 may be in a label."""
-    return re.search(rf"\b{name}\b", snapshot.text) is not None
+def _worded(text: str, snapshot: Snapshot) -> str:
+    """A checked sentence as people read it."""
+    names = {series.id: series.name for series in snapshot.shown}
+    return one_line(for_people(text, names, snapshot.words), _WORDED_LIMIT)
+
+
+def _with_figures(sentence: str, series: ShownSeries) -> str:
+    """A sentence about an anomaly that states no number, with the value and the usual range after it.
+
+    Small models copy figures badly (see docs/evaluation.md): what they leave out, the program adds.
+    """
+    if not sentence or stated_in(sentence).numbers:
+        return sentence
+    end = "" if sentence.endswith((".", "!", "?", ELLIPSIS)) else "."
+    return f"{sentence}{end} {series.figures}"
 
 
 def _unexpected(findings: Mapping[str, Any], snapshot: Snapshot) -> list[str]:

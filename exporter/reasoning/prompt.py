@@ -2,7 +2,8 @@
 
 The system message is byte-identical whatever is asked, and a repeated question is the first one with a note at its end:
 a server that caches prompts reads the instructions once. The last line repeats the two rules that small models forget
-over a page of numbers: to answer with the object, and to leave the numbers to the facts.
+over a page of numbers: to answer with the object, and to leave the numbers to the facts. A chart stands behind all of the
+text, with one sentence about it before the last line.
 """
 
 from collections.abc import Mapping
@@ -10,7 +11,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any, Literal
 
-from exporter.lmstudio.wire import ChatRequest, Message
+from exporter.lmstudio.wire import ChatRequest, Image, Message
 from exporter.reasoning.clean import quoted
 from exporter.reasoning.snapshot import Snapshot
 
@@ -30,6 +31,7 @@ def build_request(
     schema: Mapping[str, Any],
     reasoning_effort: Literal["low"] | None = None,
     problem: str = "",
+    image: Image | None = None,
 ) -> ChatRequest:
     """The question about one group.
 
@@ -40,12 +42,14 @@ def build_request(
         schema: the shape that the answer is forced into.
         reasoning_effort: for models that take it.
         problem: what was wrong with the answer before, in words, when the model is asked again.
+        image: the chart of the series; None sends none.
     """
     note = f"\n{_prompt_file('again.txt').format(problem=quoted(problem, _PROBLEM_LIMIT))}" if problem else ""
-    question = f"{snapshot.text}\n\n{_prompt_file('ask.txt')}{note}"
+    chart = f"{_prompt_file('chart.txt')}\n" if image else ""
+    question = f"{snapshot.text}\n\n{chart}{_prompt_file('ask.txt')}{note}"
     return ChatRequest(
         model=model_id,
-        messages=(Message("system", system_prompt()), Message("user", question)),
+        messages=(Message("system", system_prompt()), Message("user", question, image)),
         max_tokens=max_tokens,
         schema=schema,
         reasoning_effort=reasoning_effort,
@@ -53,8 +57,19 @@ def build_request(
 
 
 def transcript(request: ChatRequest) -> str:
-    """The messages of a request as people read them."""
-    return "\n\n".join(f"[{message.role}]\n{message.content}" for message in request.messages)
+    """The messages of a request as people read them; of an image its size and its SHA-256."""
+    return "\n\n".join(f"[{message.role}]\n{message.content}{_image_line(message)}" for message in request.messages)
+
+
+def image_of(request: ChatRequest) -> Image | None:
+    """The image that goes with a request."""
+    return next((message.image for message in request.messages if message.image), None)
+
+
+def _image_line(message: Message) -> str:
+    if message.image is None:
+        return ""
+    return f"\n[chart image, {len(message.image.data)} bytes, sha256 {message.image.sha256}]"
 
 
 @cache

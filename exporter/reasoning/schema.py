@@ -2,7 +2,7 @@
 
 Only what llama.cpp turns into a grammar and other engines share: objects with fixed properties in a fixed order, arrays,
 enums, bounded integers and strings. Series are keys, so that none can be left out, named twice or made up; each may
-cite only its own facts. Evidence and the sentence come before the score: a model writes from left to right, and what
+cite only its own facts and those that name it beside others. Evidence and the sentence come before the score: a model writes from left to right, and what
 it has put into words is what its score then rests on. The group comes last for the same reason.
 """
 
@@ -36,7 +36,7 @@ def _finding(series: ShownSeries) -> dict[str, Any]:
         {
             "evidence": {
                 "type": "array",
-                "items": {"type": "string", "enum": list(series.facts)},
+                "items": {"type": "string", "enum": list(series.citable)},
                 "minItems": 1,
                 "maxItems": MOST_EVIDENCE,
             },

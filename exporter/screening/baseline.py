@@ -5,12 +5,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from exporter.screening.ordered import Ordered
+from exporter.screening.past import Past
 from exporter.screening.policy import BoolArray, Policy
 from exporter.series.frame import FloatArray
 
 LARGEST = 1e300
 """Values beyond this are taken as this: sums and differences of them stay finite."""
-_STEPS_FLOOR = 3.0
+STEPS_FLOOR = 3.0
 """A range is never taken as smaller than this many of the smallest steps seen: a count that was 8 and 9 may be 10."""
 _VARYING_FLOOR = 1e-4
 """Nor smaller than this share of the largest magnitude: what a moving series does below that matters to nobody."""
@@ -62,6 +63,19 @@ class Baseline:
     """[rows]: whether the middle half of the history is one single value."""
     floor: FloatArray
     """[rows]: the smallest range that this series can have, positive."""
+    remembered: Past
+    """What the days before the window say."""
+    boundary: float
+    """The logarithm of the tail probability at which a score is 0.5."""
+    sensitivity_days: float
+
+    @property
+    def extremes(self) -> tuple[FloatArray, FloatArray]:
+        """[rows] each: the highest and the lowest of the judged values; NaN where there are none."""
+        top, bottom = self.newest[:, 0], self.newest[:, 0]
+        for column in range(1, self.judged):
+            top, bottom = np.fmax(top, self.newest[:, column]), np.fmin(bottom, self.newest[:, column])
+        return top, bottom
 
     @property
     def ready(self) -> BoolArray:
@@ -94,7 +108,9 @@ class Baseline:
         return unit
 
 
-def baseline_of(values: FloatArray, times: FloatArray, policy: Policy, settings: Settings) -> Baseline:
+def baseline_of(
+    values: FloatArray, times: FloatArray, policy: Policy, settings: Settings, *, remembered: Past, boundary: float
+) -> Baseline:
     """The baseline of a block of series.
 
     Infinite values are taken as ±LARGEST where they are judged. They teach the history nothing unless they are what a
@@ -105,6 +121,8 @@ def baseline_of(values: FloatArray, times: FloatArray, policy: Policy, settings:
         times: `[instants]`.
         policy: of these rows.
         settings: what can be set.
+        remembered: about these rows.
+        boundary: the logarithm of the tail probability at which a score is 0.5.
     """
     instants = values.shape[1]
     absent = np.isnan(values)
@@ -129,7 +147,10 @@ def baseline_of(values: FloatArray, times: FloatArray, policy: Policy, settings:
         guard=guard,
         past=past,
         standing=standing,
-        floor=np.maximum(np.maximum(_STEPS_FLOOR * past.step(), share * magnitude), _SMALLEST),
+        floor=np.maximum(np.maximum(STEPS_FLOOR * past.step(), share * magnitude), _SMALLEST),
+        remembered=remembered,
+        boundary=boundary,
+        sensitivity_days=settings.sensitivity_days,
     )
 
 

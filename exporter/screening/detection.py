@@ -13,8 +13,9 @@ from exporter.series.frame import FloatArray
 
 KindArray = npt.NDArray[np.int8]
 
-SPIKE, DROP, LEVEL_SHIFT, FLATLINE, MISSING = (
-    KINDS.index(kind) for kind in ("spike", "drop", "level_shift", "flatline", "missing")
+SPIKE, DROP, LEVEL_SHIFT, DRIFT, FLATLINE, MISSING, OSCILLATION, SEASONAL_BREAK = (
+    KINDS.index(kind)
+    for kind in ("spike", "drop", "level_shift", "drift", "flatline", "missing", "oscillation", "seasonal_break")
 )
 
 Words = Callable[[int, str], str | None]
@@ -33,6 +34,8 @@ class Detection:
     words: Words
     background: bool = False
     """Whether its words are worth saying about a calm series too."""
+    lasting: FloatArray | None = None
+    """[rows]: likewise `log_tail`, of what still goes on; None where that is the same."""
 
 
 Detector = Callable[[Baseline], Detection]

@@ -20,6 +20,10 @@ class GroupScore:
     """How many of `total` score at or above the threshold."""
     top_score: float
     """NaN while no series has a score."""
+    strangeness: float = 0.0
+    """What its series add up to, see `strange.strangeness`."""
+    score: float = np.nan
+    """0..1, of the group as a whole, see `standing`; NaN while it has none."""
 
 
 def group_rows(series: tuple[Series, ...], group_by: Sequence[str]) -> Grouping:
@@ -35,6 +39,16 @@ def group_rows(series: tuple[Series, ...], group_by: Sequence[str]) -> Grouping:
         key = labels_of({name: labels.get(name, "") for name in group_by})
         group[row] = numbers.setdefault(key, len(numbers))
     return Grouping(keys=tuple(numbers), group=group)
+
+
+def peer_sets(series: tuple[Series, ...], grouping: Grouping) -> IntArray:
+    """[series]: the number of the set of peers each belongs to: series of the same metric in the same group."""
+    numbers: dict[tuple[int, str], int] = {}
+    sets = [
+        numbers.setdefault((group, one.name), len(numbers))
+        for group, one in zip(grouping.group.tolist(), series, strict=True)
+    ]
+    return np.array(sets, dtype=np.intp)
 
 
 def group_scores(
@@ -54,10 +68,16 @@ def group_scores(
         suspicious = np.bincount(grouping.group[result.score >= threshold], minlength=groups)
         top = np.full(groups, np.nan)
         np.fmax.at(top, grouping.group, result.score)
-        for key, *counts, best in zip(grouping.keys, total.tolist(), suspicious.tolist(), top.tolist(), strict=True):
+        strange = np.bincount(grouping.group, result.strangeness, minlength=groups)
+        columns = (total.tolist(), suspicious.tolist(), top.tolist(), strange.tolist())
+        for key, series, odd, best, adds in zip(grouping.keys, *columns, strict=True):
             other = found.get(key, GroupScore(key, 0, 0, np.nan))
             found[key] = GroupScore(
-                key, other.total + counts[0], other.suspicious + counts[1], float(np.fmax(other.top_score, best))
+                key,
+                total=other.total + series,
+                suspicious=other.suspicious + odd,
+                top_score=float(np.fmax(other.top_score, best)),
+                strangeness=other.strangeness + adds,
             )
     return found
 

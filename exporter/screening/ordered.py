@@ -115,6 +115,18 @@ def medians(values: FloatArray, *, whole: bool) -> FloatArray:
     return np.where(2 * count >= width, middle, np.nan)
 
 
+def quantiles(values: FloatArray, shares: FloatArray) -> FloatArray:
+    """[shares × rows]: quantiles of the values of each row that are not NaN, type 7; NaN where there are none.
+
+    Args:
+        values: `[rows × k]`, k at least 1.
+        shares: `[shares]`, 0..1.
+    """
+    ordered = np.sort(values, axis=-1)
+    count = values.shape[1] - np.count_nonzero(np.isnan(ordered), axis=1)
+    return _at_shares(ordered, count, shares)
+
+
 def _marks_of_whole(ordered: FloatArray) -> FloatArray:
     """Linear between order statistics: type 7 of Hyndman & Fan, Sample Quantiles in Statistical Packages (1996)."""
     last = ordered.shape[1] - 1
@@ -127,8 +139,13 @@ def _marks_of_whole(ordered: FloatArray) -> FloatArray:
 
 def _marks_of_counted(ordered: FloatArray, count: IntArray) -> FloatArray:
     """The same with as many values as each row has."""
+    return _at_shares(ordered, count, _SHARES)
+
+
+def _at_shares(ordered: FloatArray, count: IntArray, shares: FloatArray) -> FloatArray:
+    """[shares × rows]: type 7 quantiles of the first `count` values of rows in order."""
     last = np.maximum(count - 1, 0)
-    positions = _SHARES[:, None] * last
+    positions = shares[:, None] * last
     below = positions.astype(np.intp)
     row = np.arange(len(ordered))
     low, high = ordered[row, below], ordered[row, np.minimum(below + 1, last)]

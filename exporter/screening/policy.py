@@ -7,10 +7,12 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
+from exporter.config.intervals import TimeInterval
 from exporter.config.model import Selection
 from exporter.series.frame import FloatArray, IntArray
 
 BoolArray = npt.NDArray[np.bool_]
+Intervals = tuple[TimeInterval, ...]
 
 _DIRECTIONS = {"below": -1, "both": 0, "above": 1}
 
@@ -29,6 +31,12 @@ class Policy:
     """-inf where none is set."""
     valid_max: FloatArray
     """+inf where none is set."""
+    for_seconds: FloatArray
+    """How long an oddness has to last before the score may reach 0.5; 0 where it need not."""
+    quiet: IntArray
+    """Which of `quiet_sets` is the series' own; -1: it has no quiet hours."""
+    quiet_sets: tuple[Intervals, ...]
+    """The different quiet hours among the entries of the watch, each of them once."""
     band: BoolArray
     """Whether value and expected band are wanted always, not only while suspicious."""
 
@@ -40,6 +48,9 @@ class Policy:
             min_change_relative=self.min_change_relative[which],
             valid_min=self.valid_min[which],
             valid_max=self.valid_max[which],
+            for_seconds=self.for_seconds[which],
+            quiet=self.quiet[which],
+            quiet_sets=self.quiet_sets,
             band=self.band[which],
         )
 
@@ -56,23 +67,52 @@ class Policy:
         smallest = np.maximum(self.min_change_absolute[:, None], self.min_change_relative[:, None] * np.abs(usual))
         return (change * self.direction[:, None] >= 0) & (np.abs(change) >= smallest)
 
+    def quiet_at(self, time: float) -> BoolArray:
+        """Whether series are in their quiet hours. Each of the `quiet_sets` is looked at once, whatever the series.
 
-def policy_of(selections: Sequence[Selection], select: IntArray) -> Policy:
+        Args:
+            time: Unix seconds.
+
+        Returns:
+            `[series]`.
+        """
+        within = [any(interval.holds(time) for interval in intervals) for intervals in self.quiet_sets]
+        # The last one is what -1 means.
+        return np.array([*within, False], dtype=np.bool_)[self.quiet]
+
+
+def policy_of(selections: Sequence[Selection], select: IntArray, quiet_hours: Sequence[TimeInterval] = ()) -> Policy:
     """The policy of each series.
 
     Args:
         selections: the `select` list of a watch.
         select: `[series]`, the entry of that list each series came in by.
+        quiet_hours: those of the watch, for entries that have none of their own.
     """
 
     def floats(values: Sequence[float | None], otherwise: float = 0.0) -> FloatArray:
         return np.array([otherwise if value is None else value for value in values], dtype=np.float64)[select]
 
+    quiet_sets, quiet = _distinct(
+        [tuple(quiet_hours if entry.quiet_hours is None else entry.quiet_hours) for entry in selections]
+    )
     return Policy(
         direction=np.array([_DIRECTIONS[entry.direction] for entry in selections], dtype=np.int8)[select],
         min_change_absolute=floats([entry.min_change_absolute for entry in selections]),
         min_change_relative=floats([entry.min_change_relative for entry in selections]),
         valid_min=floats([entry.valid_min for entry in selections], -np.inf),
         valid_max=floats([entry.valid_max for entry in selections], np.inf),
+        for_seconds=floats([entry.for_ for entry in selections]),
+        quiet=np.array(quiet, dtype=np.intp)[select],
+        quiet_sets=quiet_sets,
         band=np.array([entry.band for entry in selections], dtype=np.bool_)[select],
     )
+
+
+def _distinct(wanted: Sequence[Intervals]) -> tuple[tuple[Intervals, ...], list[int]]:
+    """The sets that are not empty, each once, and for each entry which of them it has; -1 for an empty one."""
+    sets: list[Intervals] = []
+    for intervals in wanted:
+        if intervals and intervals not in sets:
+            sets.append(intervals)
+    return tuple(sets), [sets.index(intervals) if intervals else -1 for intervals in wanted]

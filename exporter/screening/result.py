@@ -40,10 +40,10 @@ class Evidence:
 
 
 class Worded(Protocol):
-    """A detector's result that can say in words what it saw in one series."""
+    """What can say in words what the detectors saw in one series."""
 
-    def describe(self, row: int) -> Evidence | None:
-        """The evidence for the series in this row; None where there is nothing to say."""
+    def describe(self, row: int) -> Sequence[Evidence]:
+        """The evidence for the series in this row, in no order; none where there is nothing to say."""
         ...
 
 
@@ -59,12 +59,19 @@ class ScreenResult:
     expected_lower: FloatArray
     """[series]: the band that the newest value was expected in, in the frame's units; NaN while warming."""
     expected_upper: FloatArray
-    detections: Sequence[Worded]
+    lasting: FloatArray
+    """[series]: what the score would be if only what still goes on counted; NaN where there is no score."""
+    surprise: FloatArray
+    """[series]: of the window's detectors of absence and course, in nats, whatever history says about it."""
+    certain: npt.NDArray[np.bool_]
+    """[series]: whether the newest values are outside the range that the user calls valid."""
+    strangeness: FloatArray
+    """[series]: what each adds to the oddness of its group, 0..4.5 (see `strange.strangeness`)."""
+    worded: Worded
 
     def evidence(self, row: int) -> tuple[Evidence, ...]:
         """Everything the detectors have to say about one series, the strongest first."""
-        said = (detection.describe(row) for detection in self.detections)
-        return tuple(sorted((fact for fact in said if fact is not None), key=lambda fact: -fact.score))
+        return tuple(sorted(self.worded.describe(row), key=lambda fact: -fact.score))
 
 
 @dataclass(frozen=True, eq=False)

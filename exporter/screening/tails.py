@@ -32,6 +32,8 @@ _LAPLACE_HEAVINESS = float(np.log(0.5 / 0.005) / np.log(0.5 / 0.1))
 """Its 0.5-99.5 % range over its 10-90 % range: 2.86."""
 _GAUSSIAN_HEAVINESS = 2.01
 """The same of a Gaussian: 2.5758 / 1.2816. Student's t with 3 degrees of freedom has 3.6."""
+_MEASURED_DAYS = 30.0
+_MEASURED_POWER = 0.85
 _TAUGHT = 0.2
 """Share of a history that teaches how its tail falls off: only the values near the ends do."""
 
@@ -47,6 +49,21 @@ def log_boundary(interval: float, sensitivity_days: float) -> float:
     """
     boundary = interval / (sensitivity_days * _DAY)
     return float(np.log(min(max(boundary, _LOWEST_BOUNDARY), _HIGHEST_BOUNDARY)))
+
+
+def log_of_oddness(oddness: FloatArray, boundary: float, sensitivity_days: float) -> FloatArray:
+    """The logarithm of the tail probability of a sight whose rate was measured, not modelled.
+
+    An oddness of 1 is what a real series crosses about once in 30 days; the rate was seen to fall with about its power of 1.2
+    (docs/evaluation.md), so that once in N days is crossed at `(N / 30) ** 0.85`.
+
+    Args:
+        oddness: any shape, not negative.
+        boundary: see `log_boundary`.
+        sensitivity_days: N.
+    """
+    log_tail: FloatArray = oddness * (boundary / (sensitivity_days / _MEASURED_DAYS) ** _MEASURED_POWER)
+    return log_tail
 
 
 def score_of(log_tail: FloatArray, boundary: float) -> FloatArray:

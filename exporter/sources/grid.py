@@ -29,6 +29,14 @@ class Grid:
         end = int(at * 1000) // step_ms * step_ms
         return cls(end - (count - 1) * step_ms, step_ms, count)
 
+    @classmethod
+    def between(cls, begin: float, end: float, *, step: float) -> Self:
+        """The instants later than `begin` and not later than `end`; where there is none, the last one before."""
+        step_ms = round(step * 1000)
+        first, last = (int(edge * 1000) // step_ms for edge in (begin, end))
+        first = min(first, last - 1)
+        return cls((first + 1) * step_ms, step_ms, last - first)
+
     @property
     def end_ms(self) -> int:
         """The last instant."""

@@ -92,7 +92,8 @@ class PrometheusSource:
         except LmwatchError as error:
             duration = self._clock.monotonic() - started
             return PromResult(None, replace(state, duration_seconds=duration, error=str(error)))
-        frame = self._frame(tuple(queries), tables, grid)
+        shape = self._shape(tuple(queries), _shape_of(queries, tables))
+        frame = self._frame(shape, tables, grid)
         state = replace(
             state,
             up=True,
@@ -101,6 +102,23 @@ class PrometheusSource:
             warnings=tuple(dict.fromkeys(warning for table in tables for warning in table.warnings)),
         )
         return PromResult(frame, state)
+
+    def past(self, queries: Sequence[Query], *, begin: float, end: float, step: float) -> Frame:
+        """Run the queries over a stretch of the past, within the source's timeout; taken whole or not at all.
+
+        Args:
+            queries: what to ask for.
+            begin: Unix seconds; the first instant is later.
+            end: the last instant is not later.
+            step: seconds between instants, which are multiples of it.
+
+        Raises:
+            LmwatchError: one of the queries failed, or could be answered only in part.
+        """
+        grid = Grid.between(begin, end, step=step)
+        started = self._clock.monotonic()
+        tables = [self._ask(query, grid, started) for query in queries]
+        return self._frame(_shape_of(queries, tables), tables, grid)
 
     def close(self) -> None:
         """End queries under way and close all connections."""
@@ -159,14 +177,7 @@ class PrometheusSource:
                 "aggregate in the query, ask for less, or raise the limit"
             )
 
-    def _frame(self, queries: tuple[Query, ...], tables: list[Table], grid: Grid) -> Frame:
-        series = tuple(
-            Series(query.name, labels, help=query.expr, unit=query.unit or unit_in(query.name))
-            for query, table in zip(queries, tables, strict=True)
-            for labels in table.labels
-        )
-        select = np.repeat([query.select for query in queries], [len(table.labels) for table in tables])
-        shape = self._shape(queries, _Shape(series, select.astype(np.intp)))
+    def _frame(self, shape: _Shape, tables: list[Table], grid: Grid) -> Frame:
         values = np.concatenate([table.values for table in tables]) if tables else np.empty((0, grid.count))
         return Frame(self.target, shape.series, shape.select, grid.times(), values, grid.step_ms / 1000)
 
@@ -180,3 +191,13 @@ class PrometheusSource:
                 del self._shapes[next(iter(self._shapes))]
             self._shapes[queries] = shape
             return shape
+
+
+def _shape_of(queries: Sequence[Query], tables: list[Table]) -> _Shape:
+    series = tuple(
+        Series(query.name, labels, help=query.expr, unit=query.unit or unit_in(query.name))
+        for query, table in zip(queries, tables, strict=True)
+        for labels in table.labels
+    )
+    select = np.repeat([query.select for query in queries], [len(table.labels) for table in tables])
+    return _Shape(series, select.astype(np.intp))

@@ -4,8 +4,11 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from exporter.config.model import Reason, Watch
+from exporter.config.model import Watch
 from exporter.screening.groups import GroupScore
+
+RISE = 0.1
+"""A suspicious group whose score has risen by this since the last question is asked about again at once."""
 
 Decision = Literal["ask", "never", "warming", "skipped_calm", "skipped_cooldown", "skipped_busy"]
 
@@ -21,25 +24,39 @@ class Asked:
     """False while `at` is only when the group was first seen."""
     suspicious: bool = False
     """Whether it was asked about because the screen found something."""
+    score: float = 0.0
+    """How odd the group was then: the greater of its own score and its oddest series'."""
 
 
-def decide(reason: Reason, score: GroupScore, asked: Asked, now: float) -> Decision:
+def decide(watch: Watch, score: GroupScore, asked: Asked, now: float) -> Decision:
     """What to do about a group with this score.
 
-    A suspicious group is asked about as soon as the last question is `cooldown` old; a calm one when it is
-    `every` old, and first when it has been known for that long.
+    A suspicious group is asked about as soon as the last question is `cooldown` old, and at once where its score has risen
+    since; a calm one when it is `every` old, and first when it has been known for that long.
     """
+    reason, suspicious = watch.reason, is_suspicious(score, watch.threshold)
     if reason.when == "never":
         return "never"
     if math.isnan(score.top_score):
         return "warming"
     if asked.in_flight:
         return "skipped_busy"
-    if score.suspicious == 0 and reason.when == "suspicious" and not (reason.every and now - asked.at >= reason.every):
+    if not suspicious and reason.when == "suspicious" and not (reason.every and now - asked.at >= reason.every):
         return "skipped_calm"
-    if asked.ever and now - asked.at < reason.cooldown:
+    rising = suspicious and oddness(score) >= asked.score + RISE
+    if asked.ever and now - asked.at < reason.cooldown and not rising:
         return "skipped_cooldown"
     return "ask"
+
+
+def is_suspicious(score: GroupScore, threshold: float) -> bool:
+    """Whether some series of a group is anomalous, or the group as a whole."""
+    return score.suspicious > 0 or score.score >= threshold
+
+
+def oddness(score: GroupScore) -> float:
+    """The greater of a group's own score and its oddest series'; 0 where it has none."""
+    return max((one for one in (score.score, score.top_score) if not math.isnan(one)), default=0.0)
 
 
 def still_holds(watch: Watch, verdict_at: float, asked: Asked, score: GroupScore | None, now: float) -> bool:
@@ -56,6 +73,6 @@ def still_holds(watch: Watch, verdict_at: float, asked: Asked, score: GroupScore
         now: Unix seconds.
     """
     reason, age = watch.reason, now - verdict_at
-    if score is not None and asked.suspicious and score.suspicious == 0 and age > reason.cooldown:
+    if score is not None and asked.suspicious and not is_suspicious(score, watch.threshold) and age > reason.cooldown:
         return False
     return age <= max(reason.every, reason.cooldown, watch.interval) + 2 * watch.interval

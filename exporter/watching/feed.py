@@ -30,6 +30,18 @@ class Feed(Protocol):
         ...
 
 
+class PastFeed(Protocol):
+    """A source that has the past."""
+
+    def past(self, begin: float, end: float, step: float) -> Frame:
+        """The frame of the instants after `begin` (Unix seconds) up to `end`, each a multiple of `step` seconds.
+
+        Raises:
+            LmwatchError: the source did not deliver it.
+        """
+        ...
+
+
 class ScrapeFeed:
     """Frames from the windows that scraping fills; takes no longer than a copy."""
 
@@ -79,3 +91,16 @@ class QueryFeed:
         if result.frame is None:
             return Fed((), (result.collected.error,))
         return Fed((result.frame,) if result.frame.series else (), result.collected.warnings)
+
+    def past(self, begin: float, end: float, step: float) -> Frame:
+        """What the server has of a stretch of the past.
+
+        Args:
+            begin: Unix seconds; the first instant is later.
+            end: the last instant is not later.
+            step: seconds between instants.
+
+        Raises:
+            LmwatchError: a query failed.
+        """
+        return self._source.past(self._queries, begin=begin, end=end, step=step)

@@ -24,6 +24,8 @@ class Screened:
     """What is known of the series of each result."""
     troubles: tuple[str, ...] = ()
     """What the source could not deliver, in words."""
+    history: str = ""
+    """What history lacks, in words."""
 
 
 def watch_state(
@@ -53,13 +55,15 @@ def watch_state(
     if all(np.isnan(result.score).all() for result in screened.results):
         longest = max(len(result.frame.times) for result in screened.results)
         needed = max(of.settings.judged + of.settings.min_history for of in screened.members)
-        return "warming", f"{longest} instants collected, scores need about {needed}"
+        return "warming", _joined(f"{longest} instants collected, scores need about {needed}", screened.history)
     trouble = "" if watch.reason.when == "never" else _model_trouble(verdicts, model_usable=model_usable)
-    return (
-        ("degraded", f"{trouble}: scores are the screen's alone")
-        if trouble
-        else ("ok", "; ".join(screened.troubles[:3]))
-    )
+    if trouble:
+        return "degraded", _joined(f"{trouble}: scores are the screen's alone", screened.history)
+    return "ok", _joined(*screened.troubles[:3], screened.history)
+
+
+def _joined(*reasons: str) -> str:
+    return "; ".join(filter(None, reasons))
 
 
 def _model_trouble(verdicts: Sequence[Verdict], *, model_usable: bool) -> str:

@@ -11,10 +11,10 @@ from exporter.config.model import Watch
 from exporter.reasoning.combine import combine_groups
 from exporter.reasoning.verdict import Verdict
 from exporter.screening.baseline import Settings
-from exporter.screening.groups import group_rows
+from exporter.screening.groups import group_rows, peer_sets
 from exporter.screening.policy import Policy, policy_of
 from exporter.screening.result import KINDS, THRESHOLD, Grouping, ScreenResult
-from exporter.series.frame import Frame
+from exporter.series.frame import Frame, IntArray
 from exporter.series.labels import Labels, Series
 
 _KIND_NAMES: npt.NDArray[np.object_] = np.array([*KINDS, ""], dtype=object)
@@ -31,16 +31,20 @@ class Members:
     series: tuple[Series, ...]
     policy: Policy
     grouping: Grouping
+    peer: IntArray
+    """[series]: the set of peers each belongs to."""
     settings: Settings
     row: Mapping[Series, int]
 
 
 def members_of(frame: Frame, watch: Watch) -> Members:
     """Work out what stays the same while a target exposes the same series."""
+    grouping = group_rows(frame.series, watch.group_by)
     return Members(
         series=frame.series,
-        policy=policy_of(watch.select, frame.select),
-        grouping=group_rows(frame.series, watch.group_by),
+        policy=policy_of(watch.select, frame.select, watch.quiet_hours),
+        grouping=grouping,
+        peer=peer_sets(frame.series, grouping),
         settings=settings_of(watch, frame),
         row={series: row for row, series in enumerate(frame.series)},
     )
@@ -55,8 +59,17 @@ def settings_of(watch: Watch, frame: Frame) -> Settings:
     return replace(settings, sensitivity_days=watch.sensitivity / _DAY)
 
 
-def build_table(result: ScreenResult, members: Members, verdicts: Mapping[Labels, Verdict]) -> ScoreTable:
-    """One target's scores, combined from its screening and the newest verdicts on its groups."""
+def build_table(
+    result: ScreenResult, members: Members, verdicts: Mapping[Labels, Verdict], model_weight: float = 1.0
+) -> ScoreTable:
+    """One target's scores, combined from its screening and the newest verdicts on its groups.
+
+    Args:
+        result: the newest screening.
+        members: what is known of its series.
+        verdicts: the newest of each group.
+        model_weight: how much the model's word counts, 0..1 (see `reasoning.leaning`).
+    """
     llm, confidence, weight = (np.full(len(members.series), np.nan) for _ in range(3))
     kind = result.kind.copy()
     for verdict in verdicts.values():
@@ -65,8 +78,8 @@ def build_table(result: ScreenResult, members: Members, verdicts: Mapping[Labels
             if row is None or np.isnan(result.score[row]):
                 continue
             llm[row], confidence[row] = finding.llm_score, finding.confidence
-            weight[row] = finding.confidence if finding.grounded else 0.0
-            if finding.grounded and finding.kind is not None:
+            weight[row] = finding.confidence * model_weight if finding.grounded else 0.0
+            if kind[row] < 0 and finding.grounded and finding.kind is not None:
                 kind[row] = KINDS.index(finding.kind)
     anomaly = combine_groups(result.score, llm, weight, members.grouping.group)
     suspicious = anomaly >= THRESHOLD

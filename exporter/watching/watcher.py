@@ -1,6 +1,7 @@
 """One watch at work: screening each interval, questions to the model, the picture that others see."""
 
 import logging
+import math
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -11,16 +12,20 @@ from exporter.clock import Clock
 from exporter.config.model import Watch
 from exporter.lmstudio.pool import LaneSession
 from exporter.reasoning.analyst import Analyst
+from exporter.reasoning.leaning import Leaning
 from exporter.reasoning.verdict import Verdict
+from exporter.screening.baseline import DEFAULT_SENSITIVITY_DAYS
 from exporter.screening.groups import GroupScore, assemble, group_scores
+from exporter.screening.history import DAY
 from exporter.screening.result import ScreenedGroup
-from exporter.screening.screen import screen
+from exporter.screening.standing import Standings
 from exporter.series.frame import Frame
 from exporter.series.labels import Labels
-from exporter.watching.decision import Asked, decide, still_holds
-from exporter.watching.feed import Fed, Feed
+from exporter.watching.decision import Asked, decide, is_suspicious, oddness, still_holds
+from exporter.watching.feed import Fed, Feed, PastFeed
 from exporter.watching.state import Screened, watch_state
 from exporter.watching.tables import Members, build_table, members_of
+from exporter.watching.trackers import HistoryKeeper, Trackers
 
 logger = logging.getLogger(__name__)
 
@@ -74,6 +79,8 @@ class Watcher:
         judging: the model's side.
         publish: takes the watch's picture whenever it changed.
         clock: tells the time.
+        keeper: keeps over a restart what is remembered of targets; None for nobody.
+        past: who has the past that history is filled from; None for nobody.
     """
 
     def __init__(
@@ -83,6 +90,9 @@ class Watcher:
         judging: Judging,
         publish: Callable[[WatchPicture], None],
         clock: Clock,
+        *,
+        keeper: HistoryKeeper | None = None,
+        past: PastFeed | None = None,
     ) -> None:
         self.watch = watch
         self._feed = feed
@@ -91,9 +101,13 @@ class Watcher:
         self._clock = clock
         self._descriptions = [selection.description for selection in watch.select]
         self._members: dict[str, Members] = {}
+        self._trackers = Trackers(watch, clock, keeper, past)
         self._lock = threading.Lock()
         self._closed = False
         self._screened = Screened(at=clock.now())
+        self._standings = Standings(watch.interval, (watch.sensitivity or DEFAULT_SENSITIVITY_DAYS * DAY) / DAY)
+        self._scores: Mapping[Labels, GroupScore] = {}
+        self._leaning = Leaning()
         self._asked: dict[Labels, Asked] = {}
         self._verdicts: dict[Labels, Verdict] = {}
 
@@ -107,10 +121,12 @@ class Watcher:
         except Exception as error:
             self._publish(WatchPicture(self.watch.name, "failed", f"screening failed: {error!r}", now))
             raise
-        scores = group_scores(screened.results, [of.grouping for of in screened.members], self.watch.threshold)
+        counted = group_scores(screened.results, [of.grouping for of in screened.members], self.watch.threshold)
+        scores = self._standings.judge(counted, now)
         self._forget(scores, screened)
         with self._lock:
             self._screened = screened
+            self._scores = scores
         self._show()
         for score in scores.values():
             self._consider(score, screened, now)
@@ -130,11 +146,21 @@ class Watcher:
         with self._lock:
             self._closed = True
 
+    def keep(self) -> None:
+        """Save what is remembered of the targets, also after `close`."""
+        self._trackers.keep()
+
+    def fill(self, seconds: float) -> None:
+        """Go on filling history from the source's past, where some is missing, for about so many seconds."""
+        self._trackers.fill(seconds, lambda: self._closed)
+
     def _screen(self, fed: Fed, now: float) -> Screened:
         self._members = {frame.target: self._members_of(frame) for frame in fed.frames}
         members = [self._members[frame.target] for frame in fed.frames]
-        results = [screen(frame, of.policy, of.settings) for frame, of in zip(fed.frames, members, strict=True)]
-        return Screened(now, tuple(results), tuple(members), fed.troubles)
+        results = [self._trackers.judge(frame, of) for frame, of in zip(fed.frames, members, strict=True)]
+        targets = [frame.target for frame in fed.frames]
+        self._trackers.forget(targets)
+        return Screened(now, tuple(results), tuple(members), fed.troubles, self._trackers.words(targets))
 
     def _members_of(self, frame: Frame) -> Members:
         known = self._members.get(frame.target)
@@ -155,7 +181,7 @@ class Watcher:
 
     def _consider(self, score: GroupScore, screened: Screened, now: float) -> None:
         asked = self._asked.setdefault(score.key, Asked(now))
-        decision = decide(self.watch.reason, score, asked, now)
+        decision = decide(self.watch, score, asked, now)
         if decision == "ask":
             self._ask(score, screened, now)
         elif decision not in ("never", "warming"):
@@ -164,7 +190,9 @@ class Watcher:
     def _ask(self, score: GroupScore, screened: Screened, now: float) -> None:
         group = self._group(score.key, screened)
         asked_before = self._asked[score.key]
-        self._asked[score.key] = Asked(now, in_flight=True, ever=True, suspicious=score.suspicious > 0)
+        self._asked[score.key] = Asked(
+            now, in_flight=True, ever=True, suspicious=is_suspicious(score, self.watch.threshold), score=oddness(score)
+        )
 
         def give_up() -> None:
             self._asked[score.key] = asked_before
@@ -188,11 +216,13 @@ class Watcher:
                 ask=session.ask,
                 server=session.server,
                 model=session.model,
+                image=self.watch.reason.image,
             )
             with self._lock:
                 if self._closed:
                     return
                 self._verdicts[group.key] = verdict
+                self._leaning = self._leaning.heard(finding.llm_score for finding in verdict.findings)
             self._judging.events.analysis(self.watch.name, verdict.outcome, self._clock.monotonic() - began)
             self._judging.events.snapshot(self.watch.name, verdict.dropped)
             self._judging.on_verdict(verdict)
@@ -243,10 +273,12 @@ class Watcher:
                     reason=reason,
                     at=self._screened.at,
                     tables=tuple(
-                        build_table(result, members, shown)
+                        build_table(result, members, shown, self._leaning.weight)
                         for result, members in zip(self._screened.results, self._screened.members, strict=True)
                     ),
                     verdicts=shown,
+                    model_weight=self._leaning.weight,
+                    standings={key: one.score for key, one in self._scores.items() if not math.isnan(one.score)},
                     prompt_tokens=newest.predictions[-1].prompt_tokens if newest else None,
                 ),
             )

@@ -10,11 +10,12 @@ from markupsafe import Markup
 from exporter import __version__
 from exporter.board import Board, WatchPicture
 from exporter.clock import Clock
+from exporter.drawing import wording
 from exporter.metrics.catalogue import CATALOGUE
 from exporter.reasoning.verdict import Verdict
 from exporter.screening.result import THRESHOLD, ScreenedSeries
 from exporter.series.frame import FloatArray
-from exporter.web import charts, wording
+from exporter.web import charts
 from exporter.web.verdicts import Happened, Kept, VerdictView
 from exporter.web.views import Windows, group_views, server_views, troubled_sources, watch_view, watch_views
 

@@ -16,9 +16,9 @@ from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, Se
 from exporter.config.base import Duration, InputFile, Section, Surroundings
 from exporter.config.document import parse_document
 from exporter.config.http import TlsVersion
-from exporter.config.keys import suggestion
 from exporter.config.load import parse_section, read_text
 from exporter.config.secrets import HIDDEN
+from exporter.config.similar import suggestion
 
 HeaderName = Literal[
     "Strict-Transport-Security",

@@ -1,5 +1,7 @@
 """A server that is no LM Studio: llama.cpp's own, with a real model, through everything that watches health."""
 
+import base64
+
 import pytest
 from health_bench import bench_of
 from llama_server import LlamaServer
@@ -7,7 +9,7 @@ from llama_server import LlamaServer
 from exporter.config.model import Server
 from exporter.embedded.engine import find_demo_model
 from exporter.lmstudio.failures import ModelFailure
-from exporter.lmstudio.wire import ChatRequest, Message
+from exporter.lmstudio.wire import ChatRequest, Image, Message
 from exporter.sources.http import Cancel
 
 pytestmark = pytest.mark.integration
@@ -18,6 +20,9 @@ SCHEMA = {
     "required": ["score"],
     "additionalProperties": False,
 }
+ONE_PIXEL = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="
+)
 
 
 @pytest.fixture(scope="module")
@@ -80,6 +85,14 @@ def test_a_prompt_that_is_too_long_is_classed_as_that(bench):
     with pytest.raises(ModelFailure) as caught:
         ask(bench, "one two three four five six seven eight nine ten " * 500)
     assert caught.value.reason == "context_overflow"
+
+
+def test_an_image_for_a_model_that_cannot_see_is_refused_and_the_server_goes_on(bench):
+    request = ChatRequest(the_model(bench.poll()).id, (Message("user", "What is it?", Image(ONE_PIXEL)),), 16)
+    with pytest.raises(ModelFailure) as caught:
+        bench.pool.lanes["desk"].client.chat(request, deadline_seconds=60, cancel=Cancel(), api="openai")
+    assert caught.value.reason == "image_refused"
+    assert ask(bench, "What is it?").text
 
 
 def test_a_probe_fills_the_metrics(llama):

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from pydantic_core import PydanticUndefined
 
-from exporter.config import http, model
+from exporter.config import http, intervals, model, watches
 from exporter.config.base import Section
 from exporter.config.document import parse_document
 from exporter.config.keys import keys_of, section_in
@@ -27,9 +27,11 @@ SECTIONS = {
     "file_sd": model.FileDiscovery,
     "http_sd": model.HttpDiscovery,
     "prometheus": model.PrometheusApi,
-    "watch": model.Watch,
-    "selection": model.Selection,
-    "reason": model.Reason,
+    "watch": watches.Watch,
+    "selection": watches.Selection,
+    "time_interval": intervals.TimeInterval,
+    "time_range": intervals.TimeRange,
+    "reason": watches.Reason,
     "alerting": model.Alerting,
     "alertmanager": model.Alertmanager,
     "webhook": model.Webhook,
@@ -115,8 +117,9 @@ _NEEDED = {
     model.FileDiscovery: {"files": ["x"]},
     model.HttpDiscovery: {"url": "http://h"},
     model.PrometheusApi: {"url": "http://h"},
-    model.Watch: {"name": "a", "source": "b", "select": ["up"]},
-    model.Selection: {"series": "up"},
+    watches.Watch: {"name": "a", "source": "b", "select": ["up"]},
+    watches.Selection: {"series": "up"},
+    intervals.TimeInterval: {"weekdays": ["sunday"]},
     model.Alertmanager: {"url": "http://h"},
     model.Grafana: {"url": "http://h"},
     http.Authorization: {"credentials_file": "x"},

@@ -89,7 +89,12 @@ CATALOGUE = [
     ("grammar", 400, openai_error("failed to parse grammar", type="invalid_request_error")),
     ("grammar", 400, openai_error("JSON schema error at #: unrecognized type nonsense", code=400)),
     ("grammar", 400, openai_error("unknown field", param="response_format")),
-    ("invalid_request", 400, openai_error("Model does not support image inputs.")),
+    ("image_refused", 400, openai_error("Model does not support image inputs.")),
+    ("image_refused", 400, {"error": "'url' field must be a base64 encoded image."}),
+    ("image_refused", 500, openai_error("image input is not supported - hint: you may need to provide the mmproj")),
+    ("image_refused", 500, openai_error('Failed to parse messages: Unsupported content part type: "image_url"')),
+    ("image_refused", 400, openai_error("qwen2.5-7b is not a multimodal model", type="BadRequestError")),
+    ("image_refused", 400, {"error": "Failed to process image"}),
     ("invalid_request", 400, openai_error("missing", code="missing_required_parameter", param="model")),
     ("invalid_request", 422, {"detail": [{"loc": ["body", "n"], "msg": "too small"}]}),
     ("crashed", 400, {"error": "The model has crashed without additional information. (Exit code: null)"}),
@@ -168,7 +173,8 @@ def test_what_may_pass_is_retryable(reason):
 
 
 @pytest.mark.parametrize(
-    "reason", ["auth", "context_overflow", "grammar", "invalid_request", "cancelled", "model_not_found"]
+    "reason",
+    ["auth", "context_overflow", "grammar", "image_refused", "invalid_request", "cancelled", "model_not_found"],
 )
 def test_what_repeats_itself_is_not_retryable(reason):
     assert not ModelFailure(reason).retryable

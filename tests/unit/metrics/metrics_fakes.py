@@ -146,7 +146,9 @@ def make_board(**changes: Any) -> Board:
         labels_of({"instance": "db1:9100", "watch": "x"}): make_verdict(0.875, 995.0),
         labels_of({"instance": "db2:9100"}): make_verdict(None, 990.0),
     }
-    picture = WatchPicture("nodes", "ok", "", 1000.0, (table,), verdicts, prompt_tokens=1840)
+    picture = WatchPicture(
+        "nodes", "ok", "", 1000.0, (table,), verdicts, {labels_of({"instance": "db1:9100"}): 0.75}, prompt_tokens=1840
+    )
     waiting = WatchPicture("shop", "warming", "too little history", 1000.0)
     renderer = WatchRenderer()
     board = Board(

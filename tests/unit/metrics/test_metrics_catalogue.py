@@ -46,7 +46,7 @@ def test_a_scores_help_tells_boundary_and_absence(entry: Row):
 
 
 def test_there_are_scores_and_histograms():
-    assert len(SCORES) == 4
+    assert len(SCORES) == 5
     assert len(HISTOGRAMS) == 7
 
 

@@ -114,17 +114,20 @@ def test_what_cannot_be_read_is_a_problem_in_words(text: str, problem: str) -> N
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        (without("findings", "S1"), "S1: not answered"),
-        (with_finding(score=15), "S1: score: Input should be less than or equal to 10"),
-        (with_finding(score=-1), "S1: score: Input should be greater than or equal to 0"),
-        (with_finding(score="high"), "S1: score: Input should be a valid number"),
-        (with_finding(score=None), "S1: score: Input should be a valid number"),
-        (with_finding(confidence=10.5), "S1: confidence: Input should be less than or equal to 10"),
-        (with_finding(text=["a"]), "S1: text: Input should be a valid string"),
-        (with_finding(evidence="E1"), "S1: evidence: Input should be a valid list"),
-        (with_finding(evidence=["E1"] * 9), "S1: evidence: List should have at most 8 items after validation, not 9"),
-        (with_finding(evidence=[1]), "S1: evidence.0: Input should be a valid string"),
-        (without("findings", "S1", "kind"), "S1: kind: Field required"),
+        (without("findings", "S1"), "node_load1: not answered"),
+        (with_finding(score=15), "node_load1: score: Input should be less than or equal to 10"),
+        (with_finding(score=-1), "node_load1: score: Input should be greater than or equal to 0"),
+        (with_finding(score="high"), "node_load1: score: Input should be a valid number"),
+        (with_finding(score=None), "node_load1: score: Input should be a valid number"),
+        (with_finding(confidence=10.5), "node_load1: confidence: Input should be less than or equal to 10"),
+        (with_finding(text=["a"]), "node_load1: text: Input should be a valid string"),
+        (with_finding(evidence="E1"), "node_load1: evidence: Input should be a valid list"),
+        (
+            with_finding(evidence=["E1"] * 9),
+            "node_load1: evidence: List should have at most 8 items after validation, not 9",
+        ),
+        (with_finding(evidence=[1]), "node_load1: evidence.0: Input should be a valid string"),
+        (without("findings", "S1", "kind"), "node_load1: kind: Field required"),
         (json.dumps(answer(findings={**answer()["findings"], "S1": "fine"})), None),
         (with_finding(kind="strange"), None),
     ],
@@ -133,24 +136,24 @@ def test_a_finding_off_the_schema_is_left_out_and_the_others_stay(text: str, pro
     result = parsed(text)
     assert [one.series.name for one in result.findings] == ["node_filesystem_avail_bytes", "node_hwmon_temp_celsius"]
     assert len(result.problems) == 1
-    assert result.problems[0].startswith("S1: ")
+    assert result.problems[0].startswith("node_load1: ")
     assert problem in (None, result.problems[0])
 
 
 @pytest.mark.parametrize(
     ("changes", "problem"),
     [
-        ({"evidence": ["E99"]}, "S1: cites E99, which does not exist"),
-        ({"evidence": ["fact one"]}, "S1: cites fact one, which does not exist"),
-        ({"evidence": ["E1", "E4"]}, "S1: cites E4, which belongs to another series"),
-        ({"evidence": []}, "S1: calls it anomalous and cites no evidence"),
-        ({"text": " \u200b"}, "S1: the text is empty"),
-        ({"text": "It rose to 77."}, "S1: states 77, which was not shown"),
-        ({"text": "It rose 12-fold."}, "S1: states 12, which was not shown"),
-        ({"text": "E1 and E42 agree."}, "S1: speaks of E42, which does not exist"),
-        ({"text": "Worse than S7."}, "S1: speaks of S7, which does not exist"),
-        ({"text": "A score of 7."}, "S1: states 7, which was not shown"),
-        ({"text": "It began at 03:15."}, "S1: states 03:15, which was not shown"),
+        ({"evidence": ["E99"]}, "node_load1: cites E99, which does not exist"),
+        ({"evidence": ["fact one"]}, "node_load1: cites fact one, which does not exist"),
+        ({"evidence": ["E1", "E4"]}, "node_load1: cites E4, which belongs to another series"),
+        ({"evidence": []}, "node_load1: calls it anomalous and cites no evidence"),
+        ({"text": " \u200b"}, "node_load1: the text is empty"),
+        ({"text": "It rose to 77."}, "node_load1: states 77, which was not shown"),
+        ({"text": "It rose 12-fold."}, "node_load1: states 12, which was not shown"),
+        ({"text": "E1 and E42 agree."}, "node_load1: speaks of E42, which does not exist"),
+        ({"text": "Worse than S7."}, "node_load1: speaks of S7, which does not exist"),
+        ({"text": "A score of 7."}, "node_load1: states 7, which was not shown"),
+        ({"text": "It began at 03:15."}, "node_load1: states 03:15, which was not shown"),
     ],
 )
 def test_a_finding_that_does_not_hold_stays_and_is_marked(changes: dict[str, Any], problem: str) -> None:
@@ -172,6 +175,21 @@ def test_a_finding_that_does_not_hold_stays_and_is_marked(changes: dict[str, Any
 )
 def test_numbers_and_ids_that_were_shown_and_the_own_scores_are_grounded(text: str) -> None:
     assert parsed(with_finding(text=text)).problems == ()
+
+
+@pytest.mark.parametrize(
+    ("changes", "read"),
+    [
+        ({"text": "It rose far."}, "It rose far. Now 9, above the expected 0.7 to 1.3."),
+        ({"text": "It rose far"}, "It rose far. Now 9, above the expected 0.7 to 1.3."),
+        ({"text": "p90 rose!"}, "p90 rose! Now 9, above the expected 0.7 to 1.3."),
+        ({"text": "It rose to 9."}, "It rose to 9."),
+        ({"text": "It is calm.", "score": 5}, "It is calm."),
+        ({"text": ""}, ""),
+    ],
+)
+def test_figures_that_a_sentence_about_an_anomaly_leaves_out_are_added(changes: dict[str, Any], read: str) -> None:
+    assert parsed(with_finding(**changes)).findings[0].text == read
 
 
 @pytest.mark.parametrize("part", ["summary", "cause", "next_steps"])

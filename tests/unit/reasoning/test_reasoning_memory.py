@@ -1,5 +1,6 @@
 """What a model is told of its own last verdicts."""
 
+import json
 import threading
 from dataclasses import replace
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import pytest
 from reasoning_cases import AT, make_series
 
+from exporter.reasoning.document import to_document
 from exporter.reasoning.memory import Memory
 from exporter.reasoning.verdict import Finding, Verdict, verdict_id
 
@@ -165,3 +167,34 @@ def test_threads_may_share_it() -> None:
     for thread in threads:
         thread.join()
     assert failures == []
+
+
+def test_after_a_restart_the_same_lines_are_told_as_before() -> None:
+    verdicts = [
+        make_verdict(AT),
+        make_verdict(AT + 60, outcome="ungrounded", findings=(make_finding(grounded=False), make_finding(kind=None))),
+        make_verdict(AT + 120, outcome="timeout", group_score=None),
+    ]
+    restored = Memory()
+    count = restored.restore(json.loads(json.dumps([to_document(verdict) for verdict in reversed(verdicts)])))
+    assert count == 2
+    assert remembered(*verdicts) == restored.lines("node-health", GROUP, AT + 600)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"at": None}, {"at": 1e300}, {"findings": [{}]}, {"group": ["a"]}, {"group_score": "high"}, {"summary": None}],
+)
+def test_a_document_of_another_shape_leaves_no_line_and_spoils_no_other(change: dict[str, Any]) -> None:
+    memory = Memory()
+    broken = {**to_document(make_verdict(AT - 60)), **change}
+    kept = memory.restore([broken, {}, to_document(make_verdict())])
+    assert kept == len(memory.lines("node-health", GROUP, AT)) - 1
+    assert memory.lines("node-health", GROUP, AT)[-2] == remembered(make_verdict())[0]
+
+
+def test_restoring_many_prunes_as_remembering_does() -> None:
+    verdicts = [make_verdict(AT + 60 * index) for index in range(11)]
+    restored = Memory()
+    restored.restore(to_document(verdict) for verdict in verdicts)
+    assert remembered(*verdicts) == restored.lines("node-health", GROUP, AT + 600)

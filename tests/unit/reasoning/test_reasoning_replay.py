@@ -11,7 +11,7 @@ from reasoning_cases import MODEL, ScriptedModel, answer, predicted, snapshot_of
 
 from exporter.errors import BadDataError, LmwatchError
 from exporter.lmstudio.failures import ModelFailure
-from exporter.lmstudio.wire import ChatRequest, Message
+from exporter.lmstudio.wire import ChatRequest, Image, Message
 from exporter.reasoning.prompt import build_request
 from exporter.reasoning.replay import NotRecordedError, Recorder, Replayer, recording, request_key
 from exporter.reasoning.schema import answer_schema
@@ -68,6 +68,41 @@ def test_instances_of_one_model_and_kinds_of_mappings_share_a_key() -> None:
 
 def test_the_key_is_the_same_on_every_machine() -> None:
     assert request_key(asked("Grüße"))[:4] == "4c0b"
+
+
+def test_a_picture_counts_by_its_bytes() -> None:
+    first, same, other = (
+        ChatRequest("m", (Message("user", "?", Image(data, tokens)),), 10)
+        for data, tokens in ((b"one", 5), (b"one", 6), (b"two", 5))
+    )
+    assert request_key(first) == request_key(same)
+    assert len({request_key(each) for each in (first, other, asked("?"))}) == 3
+
+
+def test_failures_are_replayed_where_they_were_recorded(tmp_path: Path) -> None:
+    path = tmp_path / "calls.jsonl"
+    failure = ModelFailure("busy", "loading model", status=503, url="http://desk/v1")
+    with Recorder(path) as recorder, pytest.raises(ModelFailure):
+        recording(ScriptedModel(failure), recorder, failures=True)(REQUEST)
+    with pytest.raises(ModelFailure) as caught:
+        Replayer(path).ask(REQUEST)
+    assert str(caught.value) == str(failure)
+    with Recorder(path) as recorder:
+        recorder.record(REQUEST, predicted("at last"))
+    assert Replayer(path).ask(REQUEST).text == "at last"
+
+
+def test_a_recording_says_who_answered_last(tmp_path: Path) -> None:
+    path = tmp_path / "calls.jsonl"
+    with Recorder(path) as recorder:
+        recorder.record(REQUEST, predicted("one"))
+    assert Replayer(path).subject is None
+    with Recorder(path) as recorder:
+        recorder.describe("old", replace(MODEL, context_length=1))
+        recorder.describe("desk", MODEL)
+    replayer = Replayer(path)
+    assert replayer.subject == ("desk", MODEL)
+    assert len(replayer) == 1
 
 
 def test_the_newer_of_two_answers_counts_and_a_recording_can_be_continued(tmp_path: Path) -> None:

@@ -27,7 +27,15 @@ def set_to(last, value):
     return change
 
 
+def swing(last, height):
+    def change(values):
+        values[:, INSTANTS - last :] += height * np.sin(0.5 + 0.5 * np.pi * np.arange(last))
+
+    return change
+
+
 FOUND = [
+    pytest.param(swing(40, 40), "oscillation", id="to and fro each four instants"),
     pytest.param(add(1, 50), "spike", id="one value 10 standard deviations up"),
     pytest.param(add(1, -50), "drop", id="one value 10 standard deviations down"),
     pytest.param(add(3, 50, until=-2), "spike", id="a spike two instants ago that is over"),
@@ -174,6 +182,24 @@ def test_a_new_level_is_over_when_no_judged_value_is_at_it_and_the_return_is_no_
     result = screened(values)
     assert set(kinds(result)) == {"level_shift"}
     assert not any(fact.detector == "jump" for row in range(ROWS) for fact in result.evidence(row))
+
+
+def test_without_history_all_that_is_odd_goes_on():
+    values = noise(ROWS)
+    values[:50, -1] += 60
+    values[50:, -20:] += 25
+    values[0] = np.nan
+    result = screened(values)
+    assert (result.score >= 0.5).any()
+    np.testing.assert_array_equal(result.lasting, result.score)
+
+
+def test_the_valid_range_names_the_kind_before_what_the_window_says():
+    """A new level whose newest values are below the range: the level's own name comes after the drop."""
+    values = noise(ROWS)
+    values[:, -20:] -= 60
+    assert set(kinds(screened(values))) == {"level_shift"}
+    assert set(kinds(screened(values, valid_min=60.0))) == {"drop"}
 
 
 def test_a_series_that_often_stands_is_no_flatline():

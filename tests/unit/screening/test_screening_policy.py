@@ -19,7 +19,7 @@ def test_each_series_has_the_policy_of_its_entry():
         [
             Selection(series="a", direction="below", min_change="5%", band=True),
             Selection(series="b", min_change="2.5", valid_min=0.0),
-            Selection(series="c", direction="above", valid_max=1.0),
+            Selection(series="c", direction="above", valid_max=1.0, for_="5m"),
         ],
         np.array([2, 0, 0, 1]),
     )
@@ -28,8 +28,10 @@ def test_each_series_has_the_policy_of_its_entry():
     assert policy.min_change_absolute.tolist() == [0, 0, 0, 2.5]
     assert policy.valid_min.tolist() == [-np.inf, -np.inf, -np.inf, 0.0]
     assert policy.valid_max.tolist() == [1.0, np.inf, np.inf, np.inf]
+    assert policy.for_seconds.tolist() == [300.0, 0, 0, 0]
     assert policy.band.tolist() == [False, True, True, False]
     assert policy.rows(slice(1, 3)).direction.tolist() == [-1, -1]
+    assert policy.rows(slice(0, 2)).for_seconds.tolist() == [300.0, 0]
 
 
 @pytest.mark.parametrize(

@@ -4,12 +4,13 @@ import math
 
 import pytest
 
-from exporter.config.model import Reason
+from exporter.config.model import Watch
 from exporter.screening.groups import GroupScore
 from exporter.watching.decision import Asked, decide
 
 CALM = GroupScore(key=(), total=3, suspicious=0, top_score=0.2)
 ODD = GroupScore(key=(), total=3, suspicious=1, top_score=0.9)
+ODD_TOGETHER = GroupScore(key=(), total=30, suspicious=0, top_score=0.4, score=0.6)
 WARMING = GroupScore(key=(), total=3, suspicious=0, top_score=math.nan)
 REASON = {"when": "suspicious", "every": "30m", "cooldown": "2m"}
 
@@ -20,7 +21,22 @@ REASON = {"when": "suspicious", "every": "30m", "cooldown": "2m"}
         pytest.param(
             {}, ODD, Asked(at=1000.0), "ask", id="a suspicious group never asked about is asked about at once"
         ),
-        pytest.param({}, ODD, Asked(at=900.0, ever=True), "skipped_cooldown", id="not again within the cooldown"),
+        pytest.param(
+            {}, ODD, Asked(at=900.0, ever=True, score=0.85), "skipped_cooldown", id="not again within the cooldown"
+        ),
+        pytest.param(
+            {}, ODD, Asked(at=999.0, ever=True, score=0.79), "ask", id="at once where its score has risen by 0.1"
+        ),
+        pytest.param(
+            {},
+            CALM,
+            Asked(at=999.0, ever=True, score=0.0),
+            "skipped_calm",
+            id="a calm group's rise is no reason to ask",
+        ),
+        pytest.param(
+            {}, ODD_TOGETHER, Asked(at=1000.0), "ask", id="a group that is odd only as a whole is asked about too"
+        ),
         pytest.param({}, ODD, Asked(at=880.0, ever=True), "ask", id="again once the cooldown has passed"),
         pytest.param(
             {}, ODD, Asked(at=0.0, in_flight=True, ever=True), "skipped_busy", id="not while an answer is awaited"
@@ -42,5 +58,5 @@ REASON = {"when": "suspicious", "every": "30m", "cooldown": "2m"}
     ],
 )
 def test_who_is_asked(changes, score, asked, expected):
-    reason = Reason.model_validate(REASON | changes)
-    assert decide(reason, score, asked, now=1000.0) == expected
+    watch = Watch.model_validate({"name": "w", "source": "s", "select": ["up"], "reason": REASON | changes})
+    assert decide(watch, score, asked, now=1000.0) == expected

@@ -6,6 +6,7 @@ import pytest
 from watching_world import START, World, calm, frame, says, spiking
 
 from exporter.lmstudio.failures import ModelFailure
+from exporter.screening.episodes import CALM_INSTANTS
 
 ALWAYS = {"reason": {"when": "always", "cooldown": "1m"}}
 
@@ -138,8 +139,10 @@ def test_a_verdict_about_an_episode_ends_with_it():
     world.pool.run(says(9))
     world.clock.advance(30)
     assert world.tick(frame({"x": calm()}, end=START + 30)).verdicts, "calm for a moment only"
-    world.clock.advance(60)
-    picture = world.tick(frame({"x": calm()}, end=START + 90))
+    world.clock.advance(15 * CALM_INSTANTS - 15)
+    assert world.tick(frame({"x": calm()}, end=START + 15 + 15 * CALM_INSTANTS)).verdicts, "the episode goes on"
+    world.clock.advance(15)
+    picture = world.tick(frame({"x": calm()}, end=START + 30 + 15 * CALM_INSTANTS))
     assert not picture.verdicts
     assert math.isnan(picture.tables[0].llm[0])
 
@@ -203,8 +206,8 @@ def test_a_closed_watch_neither_screens_nor_keeps_an_answer():
 def test_a_screening_that_breaks_shows_as_failed_and_is_not_hidden():
     world = World()
     broken = frame({"x": calm()})
-    object.__setattr__(broken, "select", None)
-    with pytest.raises(ValueError, match="same shape"):
+    object.__setattr__(broken, "values", None)
+    with pytest.raises(TypeError, match="NoneType"):
         world.tick(broken)
     assert world.pictures[-1].state == "failed"
 

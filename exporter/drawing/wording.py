@@ -1,4 +1,4 @@
-"""Numbers, times and labels in words for the pages."""
+"""Numbers, times and labels in words for people."""
 
 import math
 from datetime import UTC, datetime

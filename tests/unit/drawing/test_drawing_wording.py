@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from exporter.web.wording import ago, duration, edge, label_text, number, utc
+from exporter.drawing.wording import ago, duration, edge, label_text, number, utc
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""Measuring on labelled data how good the verdicts are."""

@@ -1,0 +1,82 @@
+"""How odd a group is as a whole: what its series show together, held for a while, against what it usually shows."""
+
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from exporter.screening.groups import GroupScore
+from exporter.screening.tails import log_boundary
+from exporter.series.labels import Labels
+
+BOUNDARY = 4.45
+"""The sum of strangeness at which a group is anomalous. Chosen on the Server Machine Dataset: docs/evaluation.md."""
+_HALF_LIFE = 600.0
+"""Seconds in which a group's oddness halves after its series are calm: faults come in bursts."""
+_USUAL_SHARE = 0.75
+_USUAL_FACTOR = 1.5
+"""A group whose hourly peaks are often high must exceed their 75 % quantile by this factor."""
+_HOUR = 3600.0
+_DAY_OF_PEAKS = 24
+_PEAKS = 14 * 24
+_USUAL_DAYS = 30.0
+
+
+@dataclass(eq=False)
+class _Group:
+    oddness: float = 0.0
+    at: float = 0.0
+    hour: int = -1
+    peak: float = 0.0
+    boundary: float = BOUNDARY
+    peaks: deque[float] = field(default_factory=lambda: deque(maxlen=_PEAKS))
+
+
+class Standings:
+    """The groups of a watch over time. Not safe to use from several threads.
+
+    A group's oddness is the sum of its series' strangeness, divided by its boundary; it falls by half each 10 minutes.
+    The score is `x / (1 + x)`, so that 0.5 is the boundary here too. A group of one series scores what its series
+    scores.
+
+    Args:
+        interval: seconds between screenings.
+        sensitivity_days: days in which a calm group may cross the boundary about once.
+    """
+
+    def __init__(self, interval: float, sensitivity_days: float) -> None:
+        self._groups: dict[Labels, _Group] = {}
+        self._least = BOUNDARY * log_boundary(interval, sensitivity_days) / log_boundary(interval, _USUAL_DAYS)
+
+    def judge(self, scores: Mapping[Labels, GroupScore], now: float) -> dict[Labels, GroupScore]:
+        """The same groups with their scores; groups that are absent are forgotten.
+
+        Args:
+            scores: of this screening, without `score`.
+            now: Unix seconds.
+        """
+        self._groups = {key: self._groups.get(key) or _Group(boundary=self._least) for key in scores}
+        return {key: replace(score, score=self._score(score, now)) for key, score in scores.items()}
+
+    def _score(self, score: GroupScore, now: float) -> float:
+        group = self._groups[score.key]
+        self._count(group, score.strangeness, now)
+        if np.isnan(score.top_score) or score.total == 1:
+            return score.top_score
+        faded = group.oddness * 0.5 ** (max(0.0, now - group.at) / _HALF_LIFE)
+        group.oddness, group.at = max(score.strangeness / group.boundary, faded), now
+        return group.oddness / (1.0 + group.oddness)
+
+    def _count(self, group: _Group, strangeness: float, now: float) -> None:
+        """Keep the peak of each hour; what is usual is worked out as an hour begins."""
+        hour = int(now // _HOUR)
+        if hour == group.hour:
+            group.peak = max(group.peak, strangeness)
+            return
+        if group.hour >= 0:
+            group.peaks.append(group.peak)
+        group.hour, group.peak = hour, strangeness
+        if len(group.peaks) >= _DAY_OF_PEAKS:
+            usual = _USUAL_FACTOR * float(np.quantile(group.peaks, _USUAL_SHARE))
+            group.boundary = max(self._least, usual)

@@ -1,0 +1,52 @@
+"""What a series adds to the oddness of its group."""
+
+import numpy as np
+
+from exporter.screening.baseline import STEPS_FLOOR, Baseline
+from exporter.screening.expected import SIGMA_QUARTER, SIGMA_TENTH
+from exporter.series.frame import FloatArray
+
+MOST_STRANGE = 4.5
+"""What one series adds at most: 90 times the least deviation that counts."""
+_LEAST_DEVIATIONS = 3.0
+_UNSURE = 5.0
+"""With n values of history, the least deviation that counts is larger by this over n."""
+_FLOOR = 1e-2 * 3 / (2 * 2.5758)
+"""One standard deviation is never taken as smaller than this share of the largest magnitude: what has a range of 1 % of it."""
+
+
+def strangeness(baseline: Baseline) -> FloatArray:
+    """[rows]: what each series adds to the oddness of its group: `ln(z / 3)` between 0 and 4.5.
+
+    z is the distance from the history's median in robust standard deviations of its side: the logarithm is that of a
+    Pareto tail beyond 3 deviations. Unlike for the series' own score, what happened before does not make it usual: the
+    median and the quartiles barely know of a fault that comes again, and a fault shows in several series at once. Where the
+    long history is too short, the window's history stands in.
+    """
+    past = baseline.remembered
+    expected = past.expected
+    top, bottom = baseline.extremes
+    with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
+        long_up = (past.code.write(top) - expected.median) / expected.up
+        long_down = (expected.median - past.code.write(bottom)) / expected.down
+        window = baseline.past
+        short_up = (top - window.median) / _window_spread(baseline, upwards=True)
+        short_down = (window.median - bottom) / _window_spread(baseline, upwards=False)
+    up, down = np.where(past.ready, long_up, short_up), np.where(past.ready, long_down, short_down)
+    median = np.where(past.ready, past.code.read(expected.median), window.median)
+    changes = np.stack([top, bottom], axis=1) - median[:, None]
+    allowed = baseline.policy.matters(changes, median[:, None])
+    farthest = np.fmax(np.where(allowed[:, 0], up, 0.0), np.where(allowed[:, 1], down, 0.0))
+    least = _LEAST_DEVIATIONS * np.where(past.ready, 1.0, 1.0 + _UNSURE / np.maximum(window.count, 1))
+    counted = np.log(np.maximum(farthest, least) / least)
+    return np.where(past.ready | baseline.ready, np.minimum(np.nan_to_num(counted), MOST_STRANGE), 0.0)
+
+
+def _window_spread(baseline: Baseline, *, upwards: bool) -> FloatArray:
+    """[rows]: one robust standard deviation on one side of the median, by the window's quartiles and deciles."""
+    window, side = baseline.past, 1 if upwards else 0
+    sign = 1.0 if upwards else -1.0
+    quarter = sign * (window.quartiles[side] - window.median) / SIGMA_QUARTER
+    tenth = sign * (window.deciles[side] - window.median) / SIGMA_TENTH
+    largest = np.maximum(np.abs(window.minimum), np.abs(window.maximum))
+    return np.maximum(np.maximum(quarter, tenth), np.maximum(_FLOOR * largest, baseline.floor / STEPS_FLOOR))
