@@ -31,4 +31,4 @@ class Leaning:
         """0..1: towards 0 for a model that says the same about everything, whatever that is."""
         mean = self.total / self.count
         variance = max(0.0, self.squares / self.count - mean * mean)
-        return min(1.0, variance / _FULL_SPREAD**2)
+        return min(1.0, variance / _FULL_SPREAD**2) ** 2
