@@ -6,13 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from exporter.evaluation.labelled import Experiment, Fault
+from exporter.evaluation.results import FIRST_GROUPS
 from exporter.series.frame import FloatArray
 
 AFTER = 3
 """Minutes from the one in which a fault was reported to the one whose scores are compared."""
-FIRST = 3
-"""How many groups a person looks at when something is wrong."""
-
 _MINUTE = 60.0
 
 
@@ -28,7 +26,7 @@ class FaultRank:
     groups: int
     """How many groups there are, with a score or without."""
     leaders: tuple[str, ...]
-    """The groups with the highest scores, at most `FIRST`; of equal ones those that stand first."""
+    """The groups with the highest scores, at most `FIRST_GROUPS`; of equal ones those that stand first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +37,13 @@ class Standing:
     first: int
     """Faults whose group ranked first."""
     among_first: int
-    """Faults whose group ranked among the first `FIRST`."""
+    """Faults whose group ranked among the first `FIRST_GROUPS`."""
     first_share: float | None
     among_first_share: float | None
     random_first_share: float | None
     """What a random order reaches on average: 1 / groups."""
     random_among_first_share: float | None
-    """`FIRST` / groups."""
+    """`FIRST_GROUPS` / groups."""
     outside: int
     """Faults that were not ranked: the minute to compare is outside of the phase or of the data."""
 
@@ -72,7 +70,7 @@ def rank_of(experiment: Experiment, fault: Fault, scores: FloatArray, groups: Se
         return None
     score = scores[:, at]
     order = np.argsort(-score, kind="stable")
-    leaders = tuple(groups[row] for row in order[:FIRST].tolist() if not np.isnan(score[row]))
+    leaders = tuple(groups[row] for row in order[:FIRST_GROUPS].tolist() if not np.isnan(score[row]))
     own = score[groups.index(fault.group)] if fault.group in groups else np.nan
     rank = None if np.isnan(own) else int(np.count_nonzero(score >= own))
     return FaultRank(fault, float(case.times[at]), rank, len(groups), leaders)
@@ -87,15 +85,15 @@ def standing(found: Sequence[FaultRank | None]) -> Standing:
     """The shares of faults whose group ranked first, and among the first; one without a score is neither."""
     ranked = [one for one in found if one is not None]
     first = sum(one.rank == 1 for one in ranked)
-    among = sum(one.rank is not None and one.rank <= FIRST for one in ranked)
+    among = sum(one.rank is not None and one.rank <= FIRST_GROUPS for one in ranked)
     return Standing(
         faults=len(ranked),
         first=first,
         among_first=among,
         first_share=_mean([one.rank == 1 for one in ranked]),
-        among_first_share=_mean([one.rank is not None and one.rank <= FIRST for one in ranked]),
+        among_first_share=_mean([one.rank is not None and one.rank <= FIRST_GROUPS for one in ranked]),
         random_first_share=_mean([1 / one.groups for one in ranked]),
-        random_among_first_share=_mean([min(FIRST / one.groups, 1.0) for one in ranked]),
+        random_among_first_share=_mean([min(FIRST_GROUPS / one.groups, 1.0) for one in ranked]),
         outside=len(found) - len(ranked),
     )
 

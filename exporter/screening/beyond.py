@@ -29,8 +29,8 @@ def beyond(baseline: Baseline) -> Detection:
 
     The distances of the newest value and of the means of the last 1 and 6 hours are taken in shares of their own
     history's range, counted in steps of `_WORTH` up to `_MOST` each, and added: what goes on counts more than what flashes up.
-    Numbers and form were chosen on the Numenta Anomaly Benchmark's labelled series (docs/evaluation.md), so that the
-    boundary is crossed about once a month by a real series.
+    Numbers and form were chosen on the Numenta Anomaly Benchmark's labelled series (docs/evaluation.md), where
+    the boundary was crossed outside of labelled windows about once in 43 days.
     """
     past = baseline.remembered
     reached = _reached(baseline)

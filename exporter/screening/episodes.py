@@ -11,8 +11,8 @@ from exporter.screening.result import THRESHOLD
 from exporter.series.frame import FloatArray
 
 STILL_ODD = 0.375
-"""An episode goes on while the score is above this: 0.6 of the surprise at which it begins. Chosen by measurement, as the
-number of calm instants below: docs/evaluation.md."""
+"""An episode goes on while the score is above this: 0.6 of the surprise at which it begins. Between 0.3 and 0.9 of
+it, and between 2 and 8 calm hours, the labelled series gave F1 0.62 to 0.63."""
 CALM_INSTANTS = 12
 """It is over after so many instants below."""
 _SETTLED_SCORE = 0.49

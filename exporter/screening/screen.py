@@ -34,7 +34,7 @@ OF_ABSENCE: tuple[Detector, ...] = (missing, flatline)
 OF_COURSE: tuple[Detector, ...] = (drift, oscillation, variance)
 OF_PLACE: tuple[Detector, ...] = (level_shift, rank, robust, jump)
 """Detectors that know the window alone. Those of place, how far a value lies from others, give way to `beyond` and `seasonal`
-as history grows: measured, they add seven false alerts for each window that they find."""
+as history grows: on six of the labelled series they found one window more, with seven false alerts more."""
 DETECTORS: tuple[Detector, ...] = (limits, *OF_ABSENCE, seasonal, beyond, *OF_COURSE, *OF_PLACE)
 """All detectors of single series: of those that find one anomalous the first names the kind. Peers come after them."""
 
