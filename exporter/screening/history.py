@@ -64,6 +64,7 @@ class History:
         self._series: tuple[Series, ...] = ()
         self._expected = Expected.empty(0)
         self._band = np.empty((2, 0))
+        self._at_once = False
         self._refreshed = 0
 
     def restore(self, archive: Archive) -> bool:
@@ -74,6 +75,7 @@ class History:
         self._series = ()
         self._expected = Expected.empty(len(archive.identities))
         self._refreshed = 0
+        self._at_once = True
         self._find_band()
         return True
 
@@ -202,7 +204,8 @@ class History:
         if self._refreshed >= rows or not times.size:
             return
         share = self._share(float(times[-1])) / _REFRESHED_WITHIN
-        until = min(rows, math.ceil(rows * min(share, 1.0)))
+        until = rows if self._at_once else min(rows, math.ceil(rows * min(share, 1.0)))
+        self._at_once = False
         order = self._order()
         # What was handed out earlier stays as it was.
         self._expected = self._expected.taken(np.arange(len(self._expected.count)))

@@ -10,7 +10,6 @@ from exporter.screening.archive import Archive, Identity
 from exporter.screening.history import History
 from exporter.screening.slots import MEAN, Code
 from exporter.series.frame import Frame
-from exporter.series.labels import Series
 
 Meanings = Mapping[Identity, str]
 """What the values of series are, in words that change when they come to mean something else."""
@@ -65,21 +64,6 @@ def restore(history: History, archive: Archive) -> None:
     """Have a history go on from what was kept, also where that reaches less or farther back."""
     slots = history.archive.kept.shape[2]
     history.restore(archive if archive.kept.shape[2] == slots else _fitted(archive, slots))
-
-
-def work_out(history: History, series: tuple[Series, ...], length: float) -> None:
-    """Have what is expected of all series worked out now; otherwise it takes the first part of an hour, some by some.
-
-    Args:
-        history: just restored.
-        series: the rows of the frames that follow.
-        length: of a slot, in seconds.
-    """
-    seen = history.archive.seen
-    if history.archive.slot >= 0:
-        # Late in an hour everything is due; an instant that has passed brings nothing else.
-        late = seen if seen % length > length / 2 else seen - seen % length - 1.0
-        history.advance(series, np.array([late]), np.full((len(series), 1), np.nan))
 
 
 def _fitted(archive: Archive, slots: int) -> Archive:

@@ -24,7 +24,7 @@ from exporter.series.frame import Frame
 from exporter.series.labels import Series
 from exporter.watching.feed import PastFeed
 from exporter.watching.fill import Fill
-from exporter.watching.remembering import copied, known_slots, meaning_of, meanings_in, restore, restricted, work_out
+from exporter.watching.remembering import copied, known_slots, meaning_of, meanings_in, restore, restricted
 from exporter.watching.tables import Members
 
 logger = logging.getLogger(__name__)
@@ -165,7 +165,6 @@ class Trackers:
         present = meanings_in(frame, self._meanings)
         archive = restricted(archive, remembered.meanings, present, self._meanings)
         restore(followed.tracker.history, archive)
-        work_out(followed.tracker.history, frame.series, slot_seconds(frame.interval))
         followed.meanings = {identity: meanings[identity] for identity in archive.identities}
         followed.saved = archive.seen
 
