@@ -108,7 +108,7 @@ class Passage:
 
     def retire(self) -> None:
         """End now if nothing is under way; called from another thread, with `stopping` set."""
-        if self._dialogue.is_idle or self._dialogue.is_tunnel:
+        if self._awaits_no_answer():
             self.cut()
 
     def cut(self) -> None:
@@ -123,7 +123,7 @@ class Passage:
     def _pass_everything(self) -> None:
         self._client.setblocking(False)
         self._watch(self._client, _READ)
-        while not (self._stopping.is_set() and self._dialogue.is_idle):
+        while not (self._stopping.is_set() and self._awaits_no_answer()):
             ready = self._selector.select(self._patience())
             if not ready:
                 return
@@ -134,6 +134,9 @@ class Passage:
             self._watch(self._client, self._interest(self._to_server, self._to_client))
             if self._server is not None:
                 self._watch(self._server, self._interest(self._to_client, self._to_server))
+
+    def _awaits_no_answer(self) -> bool:
+        return self._dialogue.is_idle or self._dialogue.is_tunnel
 
     def _patience(self) -> float | None:
         """Seconds that nothing needs to happen; None where the server decides."""

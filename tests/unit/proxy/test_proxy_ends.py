@@ -25,6 +25,7 @@ from exporter.proxy.passage import MAX_KEPT_BYTES
 CHAT = json.dumps({"model": "qwen/qwen3-4b", "stream": True, "messages": []}).encode()
 TOKEN = chunk(b'data: {"model":"qwen/qwen3-4b","choices":[{"delta":{"content":"a"}}]}\n\n')
 FINISH = chunk(b'data: {"model":"qwen/qwen3-4b","choices":[{"delta":{},"finish_reason":"stop"}]}\n\n')
+SWITCHING = b"HTTP/1.1 101 Switching Protocols\r\n\r\n"
 
 
 def wait_for_the_end(line):
@@ -453,7 +454,7 @@ class TestStopping:
     def test_does_not_wait_for_idle_connections_and_websockets(self):
         def script(line):
             first = line.hear_until(b"\r\n\r\n")
-            line.say(b"HTTP/1.1 101 Switching Protocols\r\n\r\n" if b"Upgrade" in first else answer(b""))
+            line.say(SWITCHING if b"Upgrade" in first else answer(b""))
             line.hear_all()
 
         with passing(script) as (_, proxy), connect(proxy) as idle, connect(proxy) as tunnel, connect(proxy) as silent:
@@ -463,6 +464,28 @@ class TestStopping:
             tunnel.hear_until(b"\r\n\r\n")
             proxy.stop(3600)
             assert [line.hear_all() for line in (idle, tunnel, silent)] == [b"", b"", b""]
+
+    def test_ends_a_websocket_that_opens_while_it_stops(self):
+        """The server's consent to it may be on its way when the proxy is told to stop."""
+        asked, stopping = threading.Event(), threading.Event()
+
+        def script(line):
+            line.hear_until(b"\r\n\r\n")
+            asked.set()
+            assert stopping.wait(10)
+            line.say(SWITCHING)
+            line.hear_all()
+
+        with passing(script) as (_, proxy), connect(proxy) as client:
+            client.say(b"GET /llm HTTP/1.1\r\nUpgrade: websocket\r\n\r\n")
+            assert asked.wait(10)
+            thread = threading.Thread(target=proxy.stop, args=(3600,))
+            thread.start()
+            wait_until(lambda: not proxy.address, "the proxy stopped listening")
+            stopping.set()
+            assert client.hear_all() == SWITCHING
+            thread.join(10)
+            assert not thread.is_alive()
 
     def test_cuts_off_a_client_whose_server_takes_nothing(self):
         """Nothing is read from such a client, so its connection alone would not show the end."""
