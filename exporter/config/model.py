@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, PlainSerializer, model_validator
 
+from exporter.config.alerting import Alerting
 from exporter.config.base import (
     AutoOnOff,
     Duration,
@@ -19,7 +20,6 @@ from exporter.config.base import (
     Name,
     PageUrl,
     Secret,
-    SecretUrl,
     Section,
     Size,
     Target,
@@ -33,8 +33,6 @@ from exporter.config.secrets import redact_lists
 from exporter.config.watches import As, Reason, Selection, Watch
 
 __all__ = [
-    "Alerting",
-    "Alertmanager",
     "As",
     "Config",
     "FileDiscovery",
@@ -51,7 +49,6 @@ __all__ = [
     "Source",
     "Watch",
     "Web",
-    "Webhook",
 ]
 
 
@@ -169,32 +166,6 @@ class Source(Section):
         if (self.scrape is None) == (self.prometheus is None):
             raise ValueError("give exactly one of scrape and prometheus")
         return self
-
-
-class Alertmanager(HttpClient):
-    """An Alertmanager to push alerts to."""
-
-    url: Url
-    timeout: Annotated[Duration, longer_than_nothing] = 10.0
-
-
-class Webhook(Section):
-    """Incoming Alertmanager notifications."""
-
-    enabled: bool = False
-    token_file: InputFile | None = None
-    forward_to: SecretUrl | None = None
-    deadline: Annotated[Duration, longer_than_nothing] = 20.0
-
-
-class Alerting(Section):
-    """The bridge to Alertmanager."""
-
-    alertmanagers: list[Alertmanager] = Field(default_factory=list)
-    for_: Duration = Field(default=120.0, alias="for")
-    resend_interval: Annotated[Duration, at_least("1s")] = 60.0
-    labels: dict[LabelName, str] = Field(default_factory=dict)
-    webhook: Webhook = Webhook()
 
 
 class Journal(Section):

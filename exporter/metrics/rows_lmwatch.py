@@ -102,15 +102,6 @@ SELF: tuple[Row, ...] = (
         "seconds",
     ),
     gauge("lmwatch_source_samples", "Samples that the last collection from the target brought.", ("source", "target")),
-    counter("lmwatch_alerts_sent_total", "Alerts that the Alertmanager accepted.", ("alertmanager",), planned=True),
-    counter(
-        "lmwatch_alert_failures_total",
-        "Alerts that could not be delivered, by reason from a closed list.",
-        ("alertmanager", "reason"),
-        planned=True,
-    ),
-    gauge("lmwatch_alerts_firing", "Alerts that are firing at present.", planned=True),
-    counter("lmwatch_webhook_alerts_total", "Alerts that came in by webhook.", ("status", "outcome"), planned=True),
     info("lmwatch_build_info", "What is running; always 1.", ("version", "python_version")),
     gauge(
         "lmwatch_config_last_reload_successful", "1 if the last attempt to load the configuration succeeded, else 0."

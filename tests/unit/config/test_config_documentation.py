@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from pydantic_core import PydanticUndefined
 
-from exporter.config import http, intervals, model, watches
+from exporter.config import alerting, http, intervals, model, watches
 from exporter.config.base import Section
 from exporter.config.document import parse_document
 from exporter.config.keys import keys_of, section_in
@@ -32,9 +32,9 @@ SECTIONS = {
     "time_interval": intervals.TimeInterval,
     "time_range": intervals.TimeRange,
     "reason": watches.Reason,
-    "alerting": model.Alerting,
-    "alertmanager": model.Alertmanager,
-    "webhook": model.Webhook,
+    "alerting": alerting.Alerting,
+    "alertmanager": alerting.Alertmanager,
+    "webhook": alerting.Webhook,
     "journal": model.Journal,
     "web": model.Web,
     "proxy": model.Proxy,
@@ -120,7 +120,7 @@ _NEEDED = {
     watches.Watch: {"name": "a", "source": "b", "select": ["up"]},
     watches.Selection: {"series": "up"},
     intervals.TimeInterval: {"weekdays": ["sunday"]},
-    model.Alertmanager: {"url": "http://h"},
+    alerting.Alertmanager: {"url": "http://h"},
     model.Grafana: {"url": "http://h"},
     http.Authorization: {"credentials_file": "x"},
 }

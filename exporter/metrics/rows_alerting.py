@@ -1,0 +1,18 @@
+"""The metrics about the bridge: alerts that are pushed, and notifications that come in."""
+
+from exporter.metrics.row import Row, counter, gauge
+
+PUSH: tuple[Row, ...] = (
+    counter("lmwatch_alerts_sent_total", "Alerts that the Alertmanager accepted.", ("alertmanager",), planned=True),
+    counter(
+        "lmwatch_alert_failures_total",
+        "Alerts that could not be delivered, by reason from a closed list.",
+        ("alertmanager", "reason"),
+        planned=True,
+    ),
+    gauge("lmwatch_alerts_firing", "Alerts that are firing at present.", planned=True),
+)
+
+WEBHOOK: tuple[Row, ...] = (
+    counter("lmwatch_webhook_alerts_total", "Alerts that came in by webhook.", ("status", "outcome"), planned=True),
+)
