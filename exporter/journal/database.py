@@ -7,7 +7,7 @@ begun, at the start and at any moment later.
 import logging
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,8 +15,6 @@ from exporter.errors import ConfigError, TransientError
 from exporter.logs import fields
 
 logger = logging.getLogger(__name__)
-
-SCHEMA_VERSION = 1
 
 _APPLICATION_ID = 0x6C6D7774
 """`lmwt`, written into the file's header: whose database this is."""
@@ -31,15 +29,15 @@ class Database:
 
     Args:
         path: the file; None keeps everything in memory.
-        schema: the statements that make an empty database ours.
+        steps: statements that bring the tables from each version to the next, the first an empty database to version 1.
 
     Raises:
         ConfigError: there can be no journal at this path, or it is another program's database.
     """
 
-    def __init__(self, path: Path | None, schema: str) -> None:
+    def __init__(self, path: Path | None, steps: Sequence[str]) -> None:
         self._path = path
-        self._schema = schema
+        self._steps = steps
         self._lock = threading.Lock()
         self._connection = self._open()
 
@@ -118,14 +116,15 @@ class Database:
         (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
         if tables and owner != _APPLICATION_ID:
             raise ConfigError(f"journal {self._path}: is another program's database; choose another journal.path")
-        if version > SCHEMA_VERSION:
+        if version > len(self._steps):
             raise ConfigError(
                 f"journal {self._path}: was written by a newer lmwatch (schema {version}, this one knows "
-                f"{SCHEMA_VERSION}); choose another journal.path",
+                f"{len(self._steps)}); choose another journal.path",
             )
-        if not tables:
+        missing = "".join(self._steps[version:])
+        if missing:
             connection.executescript(
-                f"BEGIN; {self._schema} PRAGMA application_id = {_APPLICATION_ID}; PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;",
+                f"BEGIN; {missing} PRAGMA application_id = {_APPLICATION_ID}; PRAGMA user_version = {len(self._steps)}; COMMIT;",
             )
         problems = connection.execute("PRAGMA quick_check(1)").fetchone()
         if problems != ("ok",):

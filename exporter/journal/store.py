@@ -12,32 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from exporter.journal.database import Database
+from exporter.journal.schema import STEPS
 from exporter.series.labels import Labels
 
 IN_MEMORY_RECORDS = 1000
 
-_SCHEMA = """
-    CREATE TABLE verdicts (
-        number INTEGER PRIMARY KEY,
-        id TEXT NOT NULL UNIQUE,
-        watch TEXT NOT NULL,
-        "group" TEXT NOT NULL,
-        at REAL NOT NULL,
-        outcome TEXT NOT NULL,
-        document TEXT NOT NULL
-    );
-    CREATE INDEX verdicts_by_time ON verdicts (at, number);
-    CREATE INDEX verdicts_by_watch ON verdicts (watch, at, number);
-    CREATE TABLE events (
-        number INTEGER PRIMARY KEY,
-        server TEXT NOT NULL,
-        kind TEXT NOT NULL,
-        at REAL NOT NULL,
-        document TEXT NOT NULL
-    );
-    CREATE INDEX events_by_time ON events (at, number);
-    CREATE TABLE states (name TEXT PRIMARY KEY, document TEXT NOT NULL);
-"""
 _FORGET_OLDEST = (
     "DELETE FROM {table} WHERE number IN (SELECT number FROM {table} ORDER BY at DESC, number DESC LIMIT -1 OFFSET ?)"
 )
@@ -82,7 +61,7 @@ class Journal:
 
     def __init__(self, path: Path | None) -> None:
         self._in_memory = path is None
-        self._database = Database(path, _SCHEMA)
+        self._database = Database(path, STEPS)
 
     def put(self, record: Record) -> None:
         """Keep a record; one with the same id is replaced.

@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from exporter.errors import ConfigError, TransientError
-from exporter.journal.database import SCHEMA_VERSION
+from exporter.journal.database import Database
+from exporter.journal.schema import STEPS
 from exporter.journal.store import IN_MEMORY_RECORDS, Event, Journal, Record
 
 ROOT = Path(__file__).parents[3]
@@ -263,15 +264,15 @@ def test_every_write_reaches_the_disk_before_it_is_acknowledged(path):
 
 def test_the_schema_has_a_version(path):
     with open_journal(path), contextlib.closing(sqlite3.connect(path)) as other:
-        assert other.execute("PRAGMA user_version").fetchone() == (SCHEMA_VERSION,)
+        assert other.execute("PRAGMA user_version").fetchone() == (len(STEPS),)
 
 
 def test_the_journal_of_a_newer_lmwatch_is_left_alone(path):
     with open_journal(path) as journal:
         journal.put(record(1))
     with contextlib.closing(sqlite3.connect(path)) as other:
-        other.execute(f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
-    with pytest.raises(ConfigError, match=f"written by a newer lmwatch .schema {SCHEMA_VERSION + 1}"):
+        other.execute(f"PRAGMA user_version = {len(STEPS) + 1}")
+    with pytest.raises(ConfigError, match=f"written by a newer lmwatch .schema {len(STEPS) + 1}"):
         Journal(path)
     with contextlib.closing(sqlite3.connect(path)) as other:
         assert other.execute("SELECT count(*) FROM verdicts").fetchone() == (1,)
@@ -353,3 +354,14 @@ def test_events_in_memory_are_bounded():
             journal.put_event(event(number))
         assert len(journal.events(limit=IN_MEMORY_RECORDS * 2)) == IN_MEMORY_RECORDS
         assert journal.events(limit=1) == [event(IN_MEMORY_RECORDS + 4)]
+
+
+def test_a_journal_of_an_earlier_version_is_brought_up_to_date_with_all_it_holds(path):
+    Database(path, STEPS[:1]).close()
+    with contextlib.closing(sqlite3.connect(path)) as old, old:
+        old.execute("INSERT INTO states VALUES ('kept', '1')")
+    with open_journal(path) as journal:
+        assert journal.get_state("kept") == 1
+    with contextlib.closing(sqlite3.connect(path)) as now:
+        assert now.execute("PRAGMA user_version").fetchone() == (len(STEPS),)
+        assert now.execute("SELECT count(*) FROM alerts").fetchone() == (0,)
