@@ -30,7 +30,7 @@ lint:
 	tools/setup-python $(PYTHON)
 	@touch $@
 
-# Prometheus, promtool, node_exporter: unpacked beside the virtual environment where the machine has none.
+# Prometheus, Alertmanager, vmalert, a browser and more, where the machine has none.
 .venv/tools: tools/setup-debian
 	tools/setup-debian
 	@touch $@
