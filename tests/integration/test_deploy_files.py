@@ -223,31 +223,25 @@ def test_systemd_takes_the_unit(tmp_path: Path) -> None:
     assert output("systemd-analyze", "verify", str(tmp_path / "lmwatch.service")) == ""
 
 
-def test_systemd_hears_when_lmwatch_serves_and_when_it_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_systemd_and_the_health_check_see_when_lmwatch_serves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown, flag, code = COMPOSE["services"]["lmwatch"]["healthcheck"]["test"][1:]
+    assert shown == "python"
+
+    def healthy(url: str) -> bool:
+        probe = [sys.executable, flag, code.replace("http://127.0.0.1:9917", url)]
+        return subprocess.run(probe, capture_output=True, check=False, timeout=60).returncode == 0
+
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(str(tmp_path / "notify"))
         manager.settimeout(30)
         monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
         with lmwatch('servers: [{name: none, url: "http://127.0.0.1:9", log_stream: off}]', tmp_path) as started:
             assert manager.recv(100) == b"READY=1"
+            assert healthy(started.url)
             started.process.send_signal(signal.SIGTERM)
             assert started.process.wait(30) == 0
         assert manager.recv(100) == b"STOPPING=1"
-
-
-def test_the_health_check_of_the_image_tells_healthy_from_not(tmp_path: Path) -> None:
-    program, flag, code = COMPOSE["services"]["lmwatch"]["healthcheck"]["test"][1:]
-    assert program == "python"
-
-    def check() -> int:
-        return subprocess.run([sys.executable, flag, probe], capture_output=True, check=False, timeout=60).returncode
-
-    with lmwatch('servers: [{name: none, url: "http://127.0.0.1:9", log_stream: off}]', tmp_path) as started:
-        probe = code.replace("http://127.0.0.1:9917", started.url)
-        assert check() == 0
-        started.process.terminate()
-        started.process.wait(30)
-        assert check() == 1
+        assert not healthy(started.url)
 
 
 def test_the_embedded_profile_serves_a_model_that_answers(tmp_path: Path) -> None:
