@@ -55,8 +55,8 @@ def test_promtool_takes_prometheus_configuration_with_all_rules(container) -> No
     said = output(
         program("promtool"), "check", "config", str(container("prometheus") / "etc/prometheus/prometheus.yml")
     )
-    rules = list((ROOT / "rules").glob("*.rules.yml"))
-    assert said.count("SUCCESS") == 1 + len(rules)
+    assert "is valid prometheus config file syntax" in said
+    assert said.count("rules found") == len(list((ROOT / "rules").glob("*.rules.yml")))
 
 
 def test_amtool_takes_alertmanagers_configuration(container) -> None:
@@ -87,7 +87,7 @@ ROUTES = [
     ("LM Studio itself", "alertname=LMStudioDown severity=critical server=desk", "pager"),
     ("LM Studio slow", "alertname=LMStudioTimeToFirstTokenHigh severity=warning", "team"),
     ("lmwatch itself", "alertname=LMWatchConfigReloadFailed severity=warning", "team"),
-    ("only to be known", "alertname=LMWatchDegraded severity=info", "nobody"),
+    ("only to be known", "alertname=LMWatchVerdictsUngrounded severity=info", "nobody"),
     ("the watchdog", "alertname=LMWatchWatchdog severity=none", "heartbeat"),
     ("the watchdog of others", "alertname=Watchdog severity=none", "heartbeat"),
     ("something like a watchdog", "alertname=WatchdogOfCats severity=warning", "lmwatch,team"),
@@ -148,8 +148,8 @@ INHIBITIONS = [
     ),
     (
         "critical over the warning of another server",
-        {"alertname": "LMStudioModelSlow", **SERVER, "severity": "critical"},
-        {"alertname": "LMStudioModelSlow", **SERVER, "server": "attic"},
+        {"alertname": "LMStudioSlow", **SERVER, "severity": "critical"},
+        {"alertname": "LMStudioSlow", **SERVER, "server": "attic"},
         False,
     ),
     (
