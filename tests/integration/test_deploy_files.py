@@ -217,9 +217,14 @@ def test_alertmanager_inhibits_what_is_said_twice_and_nothing_else(tmp_path: Pat
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not on this machine")
-def test_systemd_takes_the_unit(tmp_path: Path) -> None:
-    unit = (ROOT / "deploy/systemd/lmwatch.service").read_text().replace("/opt/lmwatch/bin/lmwatch", LMWATCH)
+@pytest.mark.parametrize("drop_ins", [[], ["log-stream.conf"]], ids=["alone", "with the log stream"])
+def test_systemd_takes_the_unit(drop_ins: list[str], tmp_path: Path) -> None:
+    folder = ROOT / "deploy/systemd"
+    unit = (folder / "lmwatch.service").read_text().replace("/opt/lmwatch/bin/lmwatch", LMWATCH)
     (tmp_path / "lmwatch.service").write_text(unit)
+    (tmp_path / "lmwatch.service.d").mkdir()
+    for name in drop_ins:
+        shutil.copy(folder / name, tmp_path / "lmwatch.service.d")
     assert output("systemd-analyze", "verify", str(tmp_path / "lmwatch.service")) == ""
 
 

@@ -5,6 +5,7 @@ import stat
 import subprocess
 from pathlib import Path
 
+import promql_parser
 import pytest
 from deploy_stack import ROOT, compose, load
 
@@ -97,3 +98,26 @@ def test_of_the_shipped_alerts_only_scores_are_put_to_the_model() -> None:
     assert all(re.fullmatch(others[1], name) for name in shipped)
     assert {name for name in shipped if re.fullmatch(explained[1], name)} == shipped & SCORES
     assert all(re.fullmatch(explained[1], name) for name in SCORES | PUSHED)
+
+
+def names_in(query: str) -> set[str]:
+    """The metrics that a PromQL expression reads."""
+    found: set[str] = set()
+
+    def note(node: object) -> bool:
+        if isinstance(node, promql_parser.VectorSelector):
+            found.add(str(node.name))
+        return True
+
+    promql_parser.walk(promql_parser.parse(query), note)
+    return found
+
+
+def test_the_shipped_watches_ask_for_what_node_exporter_has() -> None:
+    exposed = (ROOT / "tests/testdata/expositions/node_exporter.prom").read_text()
+    queries = [selection["query"] for watch in load("deploy/lmwatch.yml")["watches"] for selection in watch["select"]]
+    assert len(queries) == 4
+    for query in queries:
+        names = names_in(query)
+        assert len(names) == 1
+        assert all(re.search(rf"^{name}[{{ ]", exposed, re.MULTILINE) for name in names), query
