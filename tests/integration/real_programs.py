@@ -144,7 +144,7 @@ class Alertmanager:
         self._stack = contextlib.ExitStack()
 
     def start(self) -> "Alertmanager":
-        """Start it and wait until it is ready; after `stop` it comes back on the same port with what it had stored."""
+        """Start it and wait until it is ready; after `stop` it comes back on the same port, without the alerts it had."""
         path, root = unpacked("prometheus-alertmanager", self._folder)
         arguments = [
             path,
