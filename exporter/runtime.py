@@ -166,6 +166,9 @@ class Runtime:
             poll = partial(self._poll, server.name)
             self._every(server.poll_interval, poll, f"poll:{server.name}", "poll", of=self.pool, known=known)
         self._schedule_duties(known)
+        alerts = self._services.alerts
+        alerts.follow(self.config, self.groups)
+        self._every(TICK_SECONDS, alerts.tick, "alerts", "poll", of=alerts, known=known)
         for name, source in self.scrapes.items():
             self._adopt_targets(name, source, known)
         self._adopt_watches(known)
@@ -177,9 +180,6 @@ class Runtime:
                 self._start_scraping(config.name, config.scrape, known)
         for watch in self.config.watches:
             self._start_watching(watch, known)
-        alerts = self._services.alerts
-        alerts.follow(self.config, self.groups)
-        self._every(TICK_SECONDS, alerts.tick, "alerts", "poll", of=alerts, known=known)
 
     def stop(self, timeout: float) -> None:
         """End everything within `timeout` seconds; calls to models that are under way are abandoned."""
