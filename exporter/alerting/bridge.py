@@ -117,7 +117,7 @@ class AlertBridge:
         )
         self._ledgers = ledgers
         self._fleet.refresh()
-        due = self._is_due(now)
+        due = self._is_due(now, plan.resend)
         if due or changed or self._keeper.behind:
             told = {alert.fingerprint: alert for ledger in ledgers.values() for alert in ledger.told()}
             self._keeper.keep(told, now, alive=due)
@@ -145,12 +145,12 @@ class AlertBridge:
             return before
         return _explained(watch, before, step(before, look.seen, policy, now), plan.groups)
 
-    def _is_due(self, now: float) -> bool:
+    def _is_due(self, now: float, resend: float) -> bool:
         """Whether everything is to be sent again: the interval has passed, or somebody new has to learn of it."""
         to = self._fleet.urls
-        due = now >= self._resend_at or self._resend_at > now + self._plan.resend or to != self._sent_to
+        due = now >= self._resend_at or self._resend_at > now + resend or to != self._sent_to
         if due:
-            self._resend_at, self._sent_to = now + self._plan.resend, to
+            self._resend_at, self._sent_to = now + resend, to
         return due
 
     def _send(self, told: Mapping[str, Alert], plan: _Plan, now: float, *, due: bool) -> None:

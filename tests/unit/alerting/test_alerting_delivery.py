@@ -364,6 +364,18 @@ def test_settings_that_changed_take_effect(make_alertmanager, fleet):
     assert there.headers[-1]["User-Agent"].startswith("lmwatch/")
 
 
+def test_credentials_are_shown_to_the_alertmanager_and_nobody_else(tmp_path, make_alertmanager, fleet, caplog):
+    (tmp_path / "password").write_text("hunter2\n")
+    there = make_alertmanager()
+    there.status = 401
+    fleet.follow(settings(there.url, basic_auth={"username": "lmwatch", "password_file": str(tmp_path / "password")}))
+    fleet.send(outs(1))
+    wait_until(lambda: there.headers, "it is tried")
+    assert there.headers[-1]["Authorization"] == "Basic bG13YXRjaDpodW50ZXIy"
+    wait_until(lambda: "check basic_auth" in str([record.__dict__ for record in caplog.records]), "it is logged")
+    assert "hunter2" not in str([record.__dict__ for record in caplog.records])
+
+
 def test_files_list_alertmanagers_and_are_followed(registry, tmp_path, make_alertmanager, fleet, caplog):
     first, second = make_alertmanager(prefix="/am"), make_alertmanager(prefix="/am")
     listed = tmp_path / "am.yml"
