@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from exporter.journal.alerts import AlertStore
 from exporter.journal.database import Database
 from exporter.journal.schema import STEPS
 from exporter.series.labels import Labels
@@ -55,6 +56,9 @@ class Journal:
     Args:
         path: the database; None keeps the newest 1000 records in memory.
 
+    Attributes:
+        alerts: the alerts that are pushed.
+
     Raises:
         ConfigError: there can be no journal at this path, or it is another program's database.
     """
@@ -62,6 +66,7 @@ class Journal:
     def __init__(self, path: Path | None) -> None:
         self._in_memory = path is None
         self._database = Database(path, STEPS)
+        self.alerts = AlertStore(self._database)
 
     def put(self, record: Record) -> None:
         """Keep a record; one with the same id is replaced.
