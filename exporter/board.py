@@ -74,6 +74,18 @@ class ReloadState:
     error: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class HeartbeatState:
+    """When lmwatch last found the anomaly that it plants for itself; times are Unix seconds."""
+
+    interval_seconds: float
+    """From one planted anomaly to the next."""
+    screen_success_at: float
+    """When the screen alone was last right; before the first time, when the heartbeat began."""
+    success_at: float | None
+    """When a model's verdict was last right, or could first be expected; None while no model is asked, to spare it."""
+
+
 @dataclass(frozen=True, eq=False)
 class Board:
     """The present, whole."""
@@ -87,6 +99,8 @@ class Board:
     rendered: Mapping[str, Mapping[str, bytes]] = field(default_factory=dict)
     """By watch, by metric family: the sample lines in text format, rendered when the watch was published."""
     ready: bool = False
+    heartbeat: HeartbeatState | None = None
+    """None where it is off."""
 
 
 class BoardHolder:

@@ -19,7 +19,9 @@ from exporter.alerting.keeping import Keeper
 from exporter.board import Board, BoardHolder, ReloadState
 from exporter.clock import Clock
 from exporter.config.model import Config, Scrape, Source, Watch
+from exporter.config.watches import HEARTBEAT_WATCH
 from exporter.errors import LmwatchError, TransientError
+from exporter.heartbeat import Heartbeat
 from exporter.journal.histories import Histories
 from exporter.journal.store import Journal
 from exporter.lmstudio.pool import Pool, make_pool
@@ -141,13 +143,16 @@ class Runtime:
         self.scrapes = {source.name: self._scrape(source, previous) for source in config.sources if source.scrape}
         self.queries = {source.name: self._query(source, previous) for source in config.sources if source.prometheus}
         self.watchers = {watch.name: self._watcher(watch, previous) for watch in config.watches}
+        self.heartbeat = self._heartbeat(previous)
+        if self.heartbeat is not None:
+            self.watchers[HEARTBEAT_WATCH] = self.heartbeat.watcher
 
     def announce(self) -> None:
         """Let the reporter expect news of everything that this configuration names."""
         self._services.reporter.announce(
             servers=[server.name for server in self.config.servers],
             sources=[source.name for source in self.config.sources],
-            watches=[watch.name for watch in self.config.watches],
+            watches=list(self.watchers),
         )
 
     def start(self) -> None:
@@ -180,6 +185,7 @@ class Runtime:
                 self._start_scraping(config.name, config.scrape, known)
         for watch in self.config.watches:
             self._start_watching(watch, known)
+        self._start_heartbeat(known)
 
     def stop(self, timeout: float) -> None:
         """End everything within `timeout` seconds; calls to models that are under way are abandoned."""
@@ -273,7 +279,7 @@ class Runtime:
         reporter.retain(
             servers=[server.name for server in self.config.servers],
             sources=inherited,
-            watches=[watch.name for watch in self.config.watches],
+            watches=list(self.watchers),
         )
         self.announce()
 
@@ -330,6 +336,24 @@ class Runtime:
         judging = Judging(self.pool, analyst, reporter.instruments, reporter.verdict)
         keeper = services.histories.of(watch.name) if services.histories is not None else None
         return Watcher(watch, feed, judging, reporter.picture, services.clock, keeper=keeper, past=queried)
+
+    def _heartbeat(self, previous: "Runtime | None") -> Heartbeat | None:
+        interval = self.config.heartbeat_interval
+        if not interval:
+            return None
+        known = previous.heartbeat if previous is not None and previous.pool is self.pool else None
+        if known is not None and known.interval == interval:
+            return known
+        services = self._services
+        return Heartbeat(interval, self.pool, services.reporter, services.tokens, services.clock)
+
+    def _start_heartbeat(self, known: dict[str, object]) -> None:
+        heartbeat = self.heartbeat
+        self._services.reporter.heartbeat(heartbeat.state if heartbeat is not None else None)
+        if heartbeat is not None:
+            seconds, name = heartbeat.watcher.watch.interval, f"watch:{HEARTBEAT_WATCH}"
+            # Half a step later, so that a tick that is a little early or late still sees its own step.
+            self._every(seconds, heartbeat.tick, name, "screen", of=heartbeat.watcher, known=known, offset=seconds / 2)
 
     def _start_scraping(self, name: str, settings: Scrape, known: dict[str, object]) -> None:
         """Scrape each target at its own time within the interval, and keep the list of targets up to date."""

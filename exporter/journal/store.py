@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from exporter.journal.alerts import AlertStore
+from exporter.config.watches import HEARTBEAT_WATCH
 from exporter.journal.database import Database
 from exporter.journal.schema import STEPS
 from exporter.series.labels import Labels
@@ -116,7 +117,7 @@ class Journal:
         """Records, the newest first.
 
         Args:
-            watch: only of this watch.
+            watch: only of this watch; None for all but the heartbeat.
             since: only those at or after this time, in Unix seconds.
             limit: at most this many.
             before: the id of a record: only those that come after it in this order, for the next page. With an id
@@ -125,15 +126,16 @@ class Journal:
         Raises:
             TransientError: the database could not be read.
         """
+        named = HEARTBEAT_WATCH if watch is None else watch
         conditions: dict[str, Any] = {
-            "watch = :watch": watch,
+            "watch != :watch" if watch is None else "watch = :watch": named,
             "at >= :since": since,
             "(at, number) < (SELECT at, number FROM verdicts WHERE id = :before)": before,
         }
-        given = [condition for condition, value in conditions.items() if value is not None] or ["true"]
+        given = [condition for condition, value in conditions.items() if value is not None]
         rows = self._database.rows(
             f"SELECT {_COLUMNS} FROM verdicts WHERE {' AND '.join(given)} ORDER BY at DESC, number DESC LIMIT :limit",  # noqa: S608
-            {"watch": watch, "since": since, "before": before, "limit": max(limit, 0)},
+            {"watch": named, "since": since, "before": before, "limit": max(limit, 0)},
         )
         return [_record(row) for row in rows]
 

@@ -12,7 +12,8 @@ from prometheus_client import GCCollector, Metric, PlatformCollector, ProcessCol
 from prometheus_client.registry import Collector, CollectorRegistry
 
 from exporter import __version__
-from exporter.board import WATCH_STATES, Board
+from exporter.board import WATCH_STATES, Board, WatchPicture
+from exporter.config.watches import HEARTBEAT_WATCH
 from exporter.lmstudio.wire import MODEL_STATUSES, Model, ServerHealth
 from exporter.metrics.catalogue import row
 from exporter.metrics.families import Family, empty
@@ -89,6 +90,15 @@ def default_parts() -> tuple[Part, ...]:
         Part("watches", ("lmwatch_watch_state", "lmwatch_prompt_tokens"), _watches),
         Part("standings", ("lmwatch_screen_group_anomaly_score",), _standings),
         Part("verdicts", ("lmwatch_group_anomaly_score", "lmwatch_verdict_timestamp_seconds"), _verdicts),
+        Part(
+            "heartbeat",
+            (
+                "lmwatch_heartbeat_interval_seconds",
+                "lmwatch_heartbeat_success_timestamp_seconds",
+                "lmwatch_heartbeat_screen_success_timestamp_seconds",
+            ),
+            _heartbeat,
+        ),
         Part("build", ("lmwatch_build_info",), _build),
         Part(
             "reload",
@@ -200,7 +210,7 @@ def _watches(board: Board) -> Iterable[Metric]:
 
 def _standings(board: Board) -> Iterable[Metric]:
     scores = Family("lmwatch_screen_group_anomaly_score")
-    for picture in board.watches.values():
+    for picture in _users(board):
         for group, score in picture.standings.items():
             scores.add((picture.name,), score, group)
     return (scores.metric,)
@@ -208,12 +218,32 @@ def _standings(board: Board) -> Iterable[Metric]:
 
 def _verdicts(board: Board) -> Iterable[Metric]:
     scores, reached = Family("lmwatch_group_anomaly_score"), Family("lmwatch_verdict_timestamp_seconds")
-    for picture in board.watches.values():
+    for picture in _users(board):
         for group, verdict in picture.verdicts.items():
             reached.add((picture.name,), verdict.at, group)
             if verdict.group_score is not None:
                 scores.add((picture.name,), verdict.group_score, group)
     return scores.metric, reached.metric
+
+
+def _users(board: Board) -> Iterable[WatchPicture]:
+    """The watches whose scores mean something: an anomaly that lmwatch plants for itself must reach nobody's alert rules."""
+    return (picture for name, picture in board.watches.items() if name != HEARTBEAT_WATCH)
+
+
+def _heartbeat(board: Board) -> Iterable[Metric]:
+    if board.heartbeat is None:
+        return ()
+    interval, success = (
+        Family("lmwatch_heartbeat_interval_seconds"),
+        Family("lmwatch_heartbeat_success_timestamp_seconds"),
+    )
+    screen = Family("lmwatch_heartbeat_screen_success_timestamp_seconds")
+    interval.add((), board.heartbeat.interval_seconds)
+    screen.add((), board.heartbeat.screen_success_at)
+    if board.heartbeat.success_at is not None:
+        success.add((), board.heartbeat.success_at)
+    return interval.metric, success.metric, screen.metric
 
 
 def _build(_board: Board) -> Iterable[Metric]:

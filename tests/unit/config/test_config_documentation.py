@@ -35,6 +35,7 @@ SECTIONS = {
     "alerting": alerting.Alerting,
     "alertmanager": alerting.Alertmanager,
     "webhook": alerting.Webhook,
+    "heartbeat": model.Heartbeat,
     "journal": model.Journal,
     "web": model.Web,
     "proxy": model.Proxy,

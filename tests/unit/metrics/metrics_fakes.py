@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from prometheus_client import CollectorRegistry, generate_latest
 
-from exporter.board import Board, ReloadState, ScoreTable, WatchPicture
+from exporter.board import Board, HeartbeatState, ReloadState, ScoreTable, WatchPicture
 from exporter.lmstudio.wire import Model, Prediction, ServerHealth
 from exporter.metrics.rendering import WatchRenderer
 from exporter.reasoning.verdict import Verdict
@@ -162,5 +162,6 @@ def make_board(**changes: Any) -> Board:
         watches={"nodes": picture, "shop": waiting},
         rendered={"nodes": renderer.render(picture), "shop": renderer.render(waiting)},
         ready=True,
+        heartbeat=HeartbeatState(300.0, screen_success_at=960.0, success_at=930.0),
     )
     return replace(board, **changes)
