@@ -26,6 +26,8 @@ logger = logging.getLogger(__name__)
 
 STOP_SECONDS = 8.0
 """How long an orderly end may take; a supervisor's patience is usually 10 s."""
+_DRAIN_SECONDS = 3.0
+"""Of them, for the alerts that wait to be delivered."""
 _HOUR = 3600.0
 
 
@@ -77,6 +79,7 @@ class App:
             reload=self.reload,
             config_text=lambda: redacted_yaml(self.runtime.config),
             groups=self.groups,
+            alerts=self._services.alerts.active,
             external_url=config.web.external_url or "",
             clock=clock,
         )
@@ -95,6 +98,7 @@ class App:
             undo.callback(self._server.stop)
             self._services.scheduler.start()
             undo.callback(self._services.scheduler.stop)
+            undo.callback(lambda: self._services.alerts.stop(_DRAIN_SECONDS))
             undo.callback(lambda: self.runtime.stop(STOP_SECONDS / 2))
             self.runtime.start()
             self._housekeeping()
@@ -138,8 +142,7 @@ class App:
 
     def groups(self, watch: str) -> Sequence[ScreenedGroup]:
         """The groups of a watch with their most anomalous series; empty for a watch that does not exist."""
-        watcher = self.runtime.watchers.get(watch)
-        return watcher.groups() if watcher else ()
+        return self.runtime.groups(watch)
 
     def _housekeeping(self) -> None:
         def prune() -> None:

@@ -7,10 +7,15 @@ their queues) passes from the old runtime to the new one.
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
+from exporter.alerting.alertmanager import REASONS
+from exporter.alerting.bridge import TICK_SECONDS, AlertBridge
+from exporter.alerting.delivery import CAPACITY
+from exporter.alerting.fleet import Fleet
+from exporter.alerting.keeping import Keeper
 from exporter.board import Board, BoardHolder, ReloadState
 from exporter.clock import Clock
 from exporter.config.model import Config, Scrape, Source, Watch
@@ -23,6 +28,7 @@ from exporter.lmstudio.pool import Pool, make_pool
 from exporter.lmstudio.tokens import TokenCounter
 from exporter.metrics.exposition import Exposition, make_registry
 from exporter.metrics.instruments import Instruments
+from exporter.metrics.pushing import PushInstruments
 from exporter.metrics.rendering import WatchRenderer
 from exporter.observers import Observers
 from exporter.reasoning.analyst import Analyst
@@ -31,6 +37,7 @@ from exporter.reasoning.sight import Sight
 from exporter.reasoning.verdict import Verdict
 from exporter.reporter import Reporter
 from exporter.scheduling import KINDS, Kind, Scheduler
+from exporter.screening.result import ScreenedGroup
 from exporter.sources.prometheus import PrometheusSource
 from exporter.sources.scrape import ScrapeSource, ScrapeTarget
 from exporter.watching.feed import Feed, QueryFeed, ScrapeFeed
@@ -59,6 +66,7 @@ class Services:
     scheduler: Scheduler
     reporter: Reporter
     exposition: Exposition
+    alerts: AlertBridge
     tokens: TokenCounter
     memory: Memory
     sight: Sight
@@ -74,7 +82,7 @@ def make_services(
 
     Args:
         clock: tells the time.
-        journal: keeps verdicts.
+        journal: keeps verdicts and alerts.
         on_verdict: told each verdict after it was kept.
         histories: keep what is remembered of series over a restart; None where nothing is kept.
     """
@@ -89,11 +97,16 @@ def make_services(
         scheduler=Scheduler(instruments.job_missed),
         reporter=Reporter(clock, board, instruments, WatchRenderer(), journal, listener=on_verdict),
         exposition=Exposition(registry, board.current),
+        alerts=_alerts(clock, board, journal, PushInstruments(registry, REASONS, CAPACITY)),
         tokens=TokenCounter(),
         memory=_memory_of(journal),
         sight=Sight(),
         histories=histories,
     )
+
+
+def _alerts(clock: Clock, board: BoardHolder, journal: Journal, instruments: PushInstruments) -> AlertBridge:
+    return AlertBridge(clock, board.current, Keeper(journal.alerts), Fleet(instruments, clock), instruments)
 
 
 def _memory_of(journal: Journal) -> Memory:
@@ -170,6 +183,9 @@ class Runtime:
         for watch in self.config.watches:
             self._start_watching(watch, known)
         self._start_heartbeat(known)
+        alerts = self._services.alerts
+        alerts.follow(self.config, self.groups)
+        self._every(TICK_SECONDS, alerts.tick, "alerts", "poll", of=alerts, known=known)
 
     def stop(self, timeout: float) -> None:
         """End everything within `timeout` seconds; calls to models that are under way are abandoned."""
@@ -185,6 +201,11 @@ class Runtime:
         self.keep()
         self.observers.stop(timeout / 2)
         self.pool.stop(timeout / 2)
+
+    def groups(self, watch: str) -> Sequence[ScreenedGroup]:
+        """The groups of a watch with their most anomalous series; empty for a watch that does not exist."""
+        watcher = self.watchers.get(watch)
+        return watcher.groups() if watcher else ()
 
     def keep(self) -> None:
         """Save what the watches remember of their targets."""

@@ -28,6 +28,7 @@ from exporter.config.base import (
     longer_than_nothing,
     matching,
 )
+from exporter.config.files import FileDiscovery
 from exporter.config.http import HttpClient
 from exporter.config.secrets import redact_lists
 from exporter.config.watches import As, Reason, Selection, Watch
@@ -92,13 +93,6 @@ class Server(HttpClient):
         if sum(part is not None for part in given) > 1:
             raise ValueError("api_token_file, api_token, basic_auth and authorization exclude each other")
         return self
-
-
-class FileDiscovery(Section):
-    """Targets read from JSON or YAML files, as Prometheus' file_sd_configs."""
-
-    files: Annotated[list[FilePath], Field(min_length=1)]
-    refresh_interval: Annotated[Duration, at_least("1s")] = 300.0
 
 
 class HttpDiscovery(HttpClient):

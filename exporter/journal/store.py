@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from exporter.config.watches import HEARTBEAT_WATCH
+from exporter.journal.alerts import AlertStore
 from exporter.journal.database import Database
 from exporter.journal.schema import STEPS
 from exporter.series.labels import Labels
@@ -56,6 +57,9 @@ class Journal:
     Args:
         path: the database; None keeps the newest 1000 records in memory.
 
+    Attributes:
+        alerts: the alerts that are pushed.
+
     Raises:
         ConfigError: there can be no journal at this path, or it is another program's database.
     """
@@ -63,6 +67,7 @@ class Journal:
     def __init__(self, path: Path | None) -> None:
         self._in_memory = path is None
         self._database = Database(path, STEPS)
+        self.alerts = AlertStore(self._database)
 
     def put(self, record: Record) -> None:
         """Keep a record; one with the same id is replaced.

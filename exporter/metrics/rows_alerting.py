@@ -3,14 +3,28 @@
 from exporter.metrics.row import Row, counter, gauge
 
 PUSH: tuple[Row, ...] = (
-    counter("lmwatch_alerts_sent_total", "Alerts that the Alertmanager accepted.", ("alertmanager",), planned=True),
+    counter("lmwatch_alerts_sent_total", "Alerts that the Alertmanager accepted, repeats included.", ("alertmanager",)),
     counter(
         "lmwatch_alert_failures_total",
-        "Alerts that could not be delivered, by reason from a closed list.",
+        "Alerts affected by attempts to deliver them that failed, by reason from a closed list.",
         ("alertmanager", "reason"),
-        planned=True,
     ),
-    gauge("lmwatch_alerts_firing", "Alerts that are firing at present.", planned=True),
+    counter(
+        "lmwatch_alerts_dropped_total",
+        "Alerts that were given up undelivered: the oldest of a full queue, and what was left at the end.",
+        ("alertmanager",),
+    ),
+    gauge("lmwatch_alert_queue_length", "Alerts that wait to be delivered.", ("alertmanager",)),
+    gauge("lmwatch_alert_queue_capacity", "Alerts that may wait for each Alertmanager."),
+    gauge(
+        "lmwatch_alert_last_success_timestamp_seconds",
+        "When the Alertmanager last accepted alerts; no series before it did.",
+        ("alertmanager",),
+        "seconds",
+    ),
+    gauge("lmwatch_alertmanagers_discovered", "Alertmanagers that alerts are pushed to, listed and discovered."),
+    gauge("lmwatch_alerts_firing", "Alerts that are firing at present."),
+    gauge("lmwatch_alerts_pending", "Alerts that have not been active for `alerting.for` yet."),
 )
 
 WEBHOOK: tuple[Row, ...] = (

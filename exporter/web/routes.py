@@ -11,6 +11,8 @@ from werkzeug.exceptions import HTTPException, InternalServerError, NotFound, Se
 from werkzeug.routing import Map, Rule
 from werkzeug.wrappers import Request, Response
 
+from exporter.alerting.alert import Alert
+from exporter.alerting.document import shown
 from exporter.board import Board
 from exporter.clock import Clock, SystemClock
 from exporter.errors import LmwatchError
@@ -82,6 +84,8 @@ class WebDeps:
     """The running configuration as YAML, without secrets."""
     groups: Callable[[str], Sequence[ScreenedGroup]] = _no_groups
     """The groups of a watch with the histories of their most anomalous series."""
+    alerts: Callable[[], Sequence[Alert]] = tuple
+    """The alerts that are pending or firing."""
     external_url: str = ""
     """Under which address people reach lmwatch; its path goes in front of every link."""
     clock: Clock = field(default_factory=SystemClock)
@@ -117,6 +121,7 @@ class _Application:
                 Rule("/api/v1/verdicts", endpoint=self._api_verdicts, methods=["GET"]),
                 Rule("/api/v1/verdicts/<id>", endpoint=self._api_verdict, methods=["GET"]),
                 Rule("/api/v1/events", endpoint=self._api_events, methods=["GET"]),
+                Rule("/api/v1/alerts", endpoint=self._api_alerts, methods=["GET"]),
                 Rule("/api/v1/alertmanager/webhook", endpoint=self._webhook, methods=["POST"]),
             ],
             merge_slashes=False,
@@ -247,6 +252,9 @@ class _Application:
     def _api_events(self, request: Request) -> Response:
         found = self._deps.journal.events(**api.event_query(request))
         return api.success([api.event(happened) for happened in found])
+
+    def _api_alerts(self, _request: Request) -> Response:
+        return api.success({"alerts": [shown(alert) for alert in self._deps.alerts()]})
 
     def _webhook(self, _request: Request) -> Response:
         return api.failure(404, "this version has no webhook; alerting.webhook has no effect yet")

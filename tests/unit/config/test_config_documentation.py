@@ -121,7 +121,7 @@ _NEEDED = {
     watches.Watch: {"name": "a", "source": "b", "select": ["up"]},
     watches.Selection: {"series": "up"},
     intervals.TimeInterval: {"weekdays": ["sunday"]},
-    alerting.Alertmanager: {"url": "http://h"},
+    alerting.Alertmanager: {"file_sd": [{"files": ["x"]}]},
     model.Grafana: {"url": "http://h"},
     http.Authorization: {"credentials_file": "x"},
 }
