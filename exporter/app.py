@@ -67,7 +67,8 @@ class App:
         _warn_of_keys_without_effect(config)
         self.journal = Journal(config.journal.path if config.journal else None)
         self._histories = Histories(_history_folder(config))
-        self._services = make_services(clock, self.journal, on_verdict, self._histories)
+        external_url = config.web.external_url or ""
+        self._services = make_services(clock, self.journal, on_verdict, self._histories, external_url=external_url)
         self.board = self._services.reporter.board
         self.runtime = Runtime(config, self._services)
         deps = WebDeps(
@@ -77,7 +78,7 @@ class App:
             reload=self.reload,
             config_text=lambda: redacted_yaml(self.runtime.config),
             groups=self.groups,
-            external_url=config.web.external_url or "",
+            external_url=external_url,
             clock=clock,
         )
         self._server = WebServer(create_app(deps), options.listen, options.web_config)
