@@ -69,7 +69,8 @@ class App:
         _warn_of_keys_without_effect(config)
         self.journal = Journal(config.journal.path if config.journal else None)
         self._histories = Histories(_history_folder(config))
-        self._services = make_services(clock, self.journal, on_verdict, self._histories)
+        external_url = config.web.external_url or ""
+        self._services = make_services(clock, self.journal, on_verdict, self._histories, external_url=external_url)
         self.board = self._services.reporter.board
         self.runtime = Runtime(config, self._services)
         deps = WebDeps(
@@ -81,6 +82,7 @@ class App:
             groups=self.groups,
             alerts=self._services.alerts.active,
             external_url=config.web.external_url or "",
+            external_url=external_url,
             clock=clock,
         )
         self._server = WebServer(create_app(deps), options.listen, options.web_config)

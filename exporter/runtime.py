@@ -76,7 +76,12 @@ class Services:
 
 
 def make_services(
-    clock: Clock, journal: Journal, on_verdict: Callable[[Verdict], None], histories: Histories | None = None
+    clock: Clock,
+    journal: Journal,
+    on_verdict: Callable[[Verdict], None],
+    histories: Histories | None = None,
+    *,
+    external_url: str = "",
 ) -> Services:
     """What outlives a configuration, nothing of it started.
 
@@ -85,9 +90,11 @@ def make_services(
         journal: keeps verdicts and alerts.
         on_verdict: told each verdict after it was kept.
         histories: keep what is remembered of series over a restart; None where nothing is kept.
+        external_url: under which address people reach lmwatch; empty where that is not configured.
     """
     now = clock.now()
-    board = BoardHolder(Board(started_at=now, reload=ReloadState(successful=True, last_success_at=now)))
+    loaded = ReloadState(successful=True, last_success_at=now)
+    board = BoardHolder(Board(started_at=now, reload=loaded, external_url=external_url))
     registry = make_registry(board.current)
     instruments = Instruments(registry)
     for kind in KINDS:

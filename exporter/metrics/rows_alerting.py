@@ -25,8 +25,22 @@ PUSH: tuple[Row, ...] = (
     gauge("lmwatch_alertmanagers_discovered", "Alertmanagers that alerts are pushed to, listed and discovered."),
     gauge("lmwatch_alerts_firing", "Alerts that are firing at present."),
     gauge("lmwatch_alerts_pending", "Alerts that have not been active for `alerting.for` yet."),
+        planned=True,
+    ),
+    gauge("lmwatch_alerts_firing", "Alerts that are firing at present.", planned=True),
 )
 
 WEBHOOK: tuple[Row, ...] = (
-    counter("lmwatch_webhook_alerts_total", "Alerts that came in by webhook.", ("status", "outcome"), planned=True),
+    counter(
+        "lmwatch_webhook_alerts_total",
+        "Alerts that came in by webhook, by status and outcome: new, reminder, repeat, queue_full, not_stored.",
+        ("status", "outcome"),
+        planned=True,
+    ),
+    counter(
+        "lmwatch_webhook_forward_failures_total",
+        "Attempts to send a notification on that failed, by reason from a closed list.",
+        ("reason",),
+        planned=True,
+    ),
 )

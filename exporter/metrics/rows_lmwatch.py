@@ -75,6 +75,11 @@ SELF: tuple[Row, ...] = (
         "1 for the watch's present state, 0 for the others: warming, ok, degraded (screen only), stale, failed.",
         ("watch", "state"),
     ),
+    gauge(
+        "lmwatch_watch_threshold",
+        "Score from which on a series of the watch is anomalous, from 0 to 1: its `threshold` in the configuration.",
+        ("watch",),
+    ),
     counter(
         "lmwatch_analyses_total",
         "Groups that were due, by outcome: ok, ungrounded, invalid, llm_error, timeout, skipped_calm, skipped_cooldown, skipped_busy.",
@@ -103,6 +108,11 @@ SELF: tuple[Row, ...] = (
     ),
     gauge("lmwatch_source_samples", "Samples that the last collection from the target brought.", ("source", "target")),
     info("lmwatch_build_info", "What is running; always 1.", ("version", "python_version")),
+    info(
+        "lmwatch_web_info",
+        "Where people reach the pages of lmwatch; always 1, absent without `web.external_url`. Links in alerts are made of it.",
+        ("external_url",),
+    ),
     gauge(
         "lmwatch_config_last_reload_successful", "1 if the last attempt to load the configuration succeeded, else 0."
     ),

@@ -119,7 +119,8 @@ class Watcher:
         try:
             screened = self._screen(self._feed.take(now), now)
         except Exception as error:
-            self._publish(WatchPicture(self.watch.name, "failed", f"screening failed: {error!r}", now))
+            failed = f"screening failed: {error!r}"
+            self._publish(WatchPicture(self.watch.name, "failed", failed, now, threshold=self.watch.threshold))
             raise
         counted = group_scores(screened.results, [of.grouping for of in screened.members], self.watch.threshold)
         scores = self._standings.judge(counted, now)
@@ -280,5 +281,6 @@ class Watcher:
                     model_weight=self._leaning.weight,
                     standings={key: one.score for key, one in self._scores.items() if not math.isnan(one.score)},
                     prompt_tokens=newest.predictions[-1].prompt_tokens if newest else None,
+                    threshold=self.watch.threshold,
                 ),
             )

@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
 from typing import Any, Protocol
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
-from werkzeug.exceptions import HTTPException, InternalServerError, NotFound, ServiceUnavailable
+from werkzeug.exceptions import BadRequest, HTTPException, InternalServerError, NotFound, ServiceUnavailable
 from werkzeug.routing import Map, Rule
 from werkzeug.wrappers import Request, Response
 
@@ -21,7 +21,7 @@ from exporter.screening.result import ScreenedGroup
 from exporter.web import api
 from exporter.web.access import may_change
 from exporter.web.pages import Pages
-from exporter.web.verdicts import Happened, Kept
+from exporter.web.verdicts import Happened, Kept, newest_for
 from exporter.web.views import Windows
 
 logger = logging.getLogger(__name__)
@@ -42,6 +42,8 @@ _STATIC_TYPES = {"style.css": "text/css; charset=utf-8", "icon.svg": "image/svg+
 _LANDING_VERDICTS = 8
 _LANDING_EVENTS = 5
 _WATCH_VERDICTS = 20
+_SEARCHED = 200
+"""Newest verdicts of a watch that are searched for one on a group that is no longer on the board."""
 
 
 class VerdictStore(Protocol):
@@ -109,9 +111,11 @@ class _Application:
             [
                 Rule("/", endpoint=self._landing, methods=["GET"]),
                 Rule("/watches/<name>", endpoint=self._watch, methods=["GET"]),
+                Rule("/verdicts/latest", endpoint=self._latest_verdict, methods=["GET"]),
                 Rule("/verdicts/<id>", endpoint=self._verdict, methods=["GET"]),
                 Rule("/config", endpoint=self._config, methods=["GET"]),
                 Rule("/docs/metrics", endpoint=self._metrics_explained, methods=["GET"]),
+                Rule("/docs/runbooks", endpoint=self._runbooks, methods=["GET"]),
                 Rule("/static/<name>", endpoint=self._static_file, methods=["GET"]),
                 Rule("/metrics", endpoint=self._metrics, methods=["GET"]),
                 Rule("/-/healthy", endpoint=self._healthy, methods=["GET"]),
@@ -190,6 +194,17 @@ class _Application:
     def _verdict(self, _request: Request, id: str) -> Response:  # noqa: A002 - the word in the address
         return _html(self._pages.verdict(self._kept(id)))
 
+    def _latest_verdict(self, request: Request) -> Response:
+        """Where the link of an alert leads: it knows the watch and the labels of a series or a group, not the verdict."""
+        watch = request.args.get("watch", "")
+        if not watch:
+            raise BadRequest("name the watch, and the labels of the group: /verdicts/latest?watch=NAME&instance=…")
+        picture = self._deps.board().watches.get(watch)
+        present = picture.verdicts.values() if picture is not None else ()
+        name = newest_for(request.args, present) or newest_for(request.args, self._latest(_SEARCHED, watch) or ())
+        page = f"/verdicts/{quote(name, safe='')}" if name else f"/watches/{quote(watch, safe='')}"
+        return Response(status=302, headers={"Location": f"{self._prefix}{page}"})
+
     def _kept(self, name: str) -> Kept:
         kept = self._deps.journal.get(name)
         if kept is None:
@@ -201,6 +216,9 @@ class _Application:
 
     def _metrics_explained(self, _request: Request) -> Response:
         return _html(self._pages.metrics_explained())
+
+    def _runbooks(self, _request: Request) -> Response:
+        return _html(self._pages.runbooks())
 
     def _static_file(self, _request: Request, name: str) -> Response:
         if name not in self._static:
