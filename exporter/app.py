@@ -81,7 +81,6 @@ class App:
             config_text=lambda: redacted_yaml(self.runtime.config),
             groups=self.groups,
             alerts=self._services.alerts.active,
-            external_url=config.web.external_url or "",
             external_url=external_url,
             clock=clock,
         )

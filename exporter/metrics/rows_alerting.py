@@ -25,9 +25,6 @@ PUSH: tuple[Row, ...] = (
     gauge("lmwatch_alertmanagers_discovered", "Alertmanagers that alerts are pushed to, listed and discovered."),
     gauge("lmwatch_alerts_firing", "Alerts that are firing at present."),
     gauge("lmwatch_alerts_pending", "Alerts that have not been active for `alerting.for` yet."),
-        planned=True,
-    ),
-    gauge("lmwatch_alerts_firing", "Alerts that are firing at present.", planned=True),
 )
 
 WEBHOOK: tuple[Row, ...] = (
