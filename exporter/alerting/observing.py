@@ -75,12 +75,13 @@ def policy_of(watch: Watch, alerting: Alerting) -> Policy:
 
     The hold covers two screenings and one more answer of the model, so that neither can make an alert flap.
     """
+    answer = 0.0 if watch.reason.when == "never" else watch.reason.cooldown + watch.interval
     return Policy(
         threshold=watch.threshold,
         group_by=tuple(watch.group_by),
         interval=watch.interval,
         pending=alerting.for_,
-        hold=max(alerting.for_, 2 * watch.interval, watch.reason.cooldown + watch.interval),
+        hold=max(alerting.for_, 2 * watch.interval, answer),
         patience=max(GONE_SECONDS, watch.window),
         labels=alerting.labels,
     )

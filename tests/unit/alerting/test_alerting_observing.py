@@ -173,10 +173,13 @@ def test_a_picture_speaks_for_the_present_while_its_watch_works(state, age, pres
 
 
 def test_the_hold_outlasts_two_screenings_and_one_more_answer_of_the_model():
-    watch = Watch.model_validate({"name": "w", "source": "s", "select": ["x"], "interval": "1m"})
+    given = {"name": "w", "source": "s", "select": ["x"], "interval": "1m"}
+    watch = Watch.model_validate(given)
     policy = policy_of(watch, Alerting.model_validate({"for": 0}))
     assert (policy.pending, policy.hold, policy.patience) == (0, 180, 3600)
     assert policy_of(watch, Alerting.model_validate({"for": "10m"})).hold == 600
+    unasked = Watch.model_validate({**given, "reason": {"when": "never"}})
+    assert policy_of(unasked, Alerting.model_validate({"for": 0})).hold == 120
 
 
 def test_calm_series_cost_no_python_each():
