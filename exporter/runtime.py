@@ -11,6 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 
+from exporter.alerting.inbox import Inbox
+from exporter.alerting.window import Sights
 from exporter.board import Board, BoardHolder, ReloadState
 from exporter.clock import Clock
 from exporter.config.model import Config, Scrape, Source, Watch
@@ -22,6 +24,7 @@ from exporter.lmstudio.tokens import TokenCounter
 from exporter.metrics.exposition import Exposition, make_registry
 from exporter.metrics.instruments import Instruments
 from exporter.metrics.rendering import WatchRenderer
+from exporter.metrics.webhook import WebhookInstruments
 from exporter.observers import Observers
 from exporter.reasoning.analyst import Analyst
 from exporter.reasoning.memory import Memory
@@ -61,12 +64,18 @@ class Services:
     memory: Memory
     sight: Sight
     histories: Histories | None
+    inbox: Inbox
     filling: threading.Lock = field(default_factory=threading.Lock)
     """Held by the watch whose history is being filled: one at a time."""
 
 
 def make_services(
-    clock: Clock, journal: Journal, on_verdict: Callable[[Verdict], None], histories: Histories | None = None
+    clock: Clock,
+    journal: Journal,
+    on_verdict: Callable[[Verdict], None],
+    histories: Histories | None = None,
+    *,
+    base_url: str = "",
 ) -> Services:
     """What outlives a configuration, nothing of it started.
 
@@ -75,6 +84,7 @@ def make_services(
         journal: keeps verdicts.
         on_verdict: told each verdict after it was kept.
         histories: keep what is remembered of series over a restart; None where nothing is kept.
+        base_url: what goes in front of a page's path in links for others; empty where it is not known.
     """
     now = clock.now()
     board = BoardHolder(Board(started_at=now, reload=ReloadState(successful=True, last_success_at=now)))
@@ -82,15 +92,26 @@ def make_services(
     instruments = Instruments(registry)
     for kind in KINDS:
         instruments.declare_job(kind)
+    reporter = Reporter(clock, board, instruments, WatchRenderer(), journal, listener=on_verdict)
+    tokens, memory = TokenCounter(), _memory_of(journal)
+    inbox = Inbox(
+        clock,
+        journal,
+        WebhookInstruments(registry),
+        Analyst(tokens.estimate, tokens.learn, memory),
+        base_url=base_url,
+        on_verdict=reporter.verdict,
+    )
     return Services(
         clock=clock,
         scheduler=Scheduler(instruments.job_missed),
-        reporter=Reporter(clock, board, instruments, WatchRenderer(), journal, listener=on_verdict),
+        reporter=reporter,
         exposition=Exposition(registry, board.current),
-        tokens=TokenCounter(),
-        memory=_memory_of(journal),
+        tokens=tokens,
+        memory=memory,
         sight=Sight(),
         histories=histories,
+        inbox=inbox,
     )
 
 
@@ -164,6 +185,8 @@ class Runtime:
                 self._start_scraping(config.name, config.scrape, known)
         for watch in self.config.watches:
             self._start_watching(watch, known)
+        sights = Sights(self.config.sources, self.queries, self.watchers)
+        self._services.inbox.follow(self.config.alerting.webhook, sights, self.pool)
 
     def stop(self, timeout: float) -> None:
         """End everything within `timeout` seconds; calls to models that are under way are abandoned."""
@@ -306,7 +329,8 @@ class Runtime:
         queried = QueryFeed(watch, query, reporter.collected) if query is not None else None
         feed: Feed = queried or ScrapeFeed(watch, self.scrapes[watch.source])
         analyst = Analyst(services.tokens.estimate, services.tokens.learn, services.memory, services.sight)
-        judging = Judging(self.pool, analyst, reporter.instruments, reporter.verdict)
+        firing = services.inbox.firing.words
+        judging = Judging(self.pool, analyst, reporter.instruments, reporter.verdict, firing)
         keeper = services.histories.of(watch.name) if services.histories is not None else None
         return Watcher(watch, feed, judging, reporter.picture, services.clock, keeper=keeper, past=queried)
 

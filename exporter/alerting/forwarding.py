@@ -75,7 +75,13 @@ class Forwarder:
         receiver: who is sent them at present; None where nothing is sent on.
     """
 
-    def __init__(self, store: Notifications, clock: Clock, instruments: WebhookInstruments, receiver: Receiver) -> None:
+    def __init__(
+        self,
+        store: Notifications,
+        clock: Clock,
+        instruments: WebhookInstruments,
+        receiver: Callable[[], Receiver | None],
+    ) -> None:
         self._store = store
         self._clock = clock
         self._instruments = instruments

@@ -1,15 +1,10 @@
-"""What comes in by webhook: stored first, then explained, then sent on.
-
-One thread decides what is due. Looking at alerts and sending them on wait for other servers and have threads of their own.
-"""
+"""What comes in by webhook: stored first, then explained, then sent on."""
 
 import contextlib
 import logging
-import threading
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from typing import Literal, TypeVar
+from typing import Literal
 
 from exporter.alerting.firing import Firing
 from exporter.alerting.forwarding import Forwarder, Letter
@@ -18,6 +13,7 @@ from exporter.alerting.receiver import HttpReceiver
 from exporter.alerting.triage import Triage, make_case
 from exporter.alerting.webhook import VERSION, Notification, parse_notification
 from exporter.alerting.window import Sights
+from exporter.alerting.worker import Worker
 from exporter.clock import Clock
 from exporter.config.alerting import Webhook
 from exporter.errors import BadDataError, TransientError
@@ -31,17 +27,10 @@ from exporter.watching.watcher import JudgePool
 
 logger = logging.getLogger(__name__)
 
-Item = TypeVar("Item")
-
 _DAY = 86_400.0
-_SEND_THREADS = 64
-"""At most; they come into being when they are needed."""
-_LOOK_THREADS = 4
 _MARGIN = 0.05
 """Of the deadline, for the request itself."""
 _MOST_ALERTS_LOOKED_AT = 200
-_IDLE_SECONDS = 60.0
-_LOOK_SECONDS = 0.1
 _MOST_VERSIONS = 16
 
 
@@ -108,12 +97,7 @@ class Inbox:
             on_verdict=on_verdict,
         )
         self.forwarder = Forwarder(self._store, clock, instruments, lambda: self._present.receiver)
-        self._changed = threading.Condition()
-        self._poked = False
-        self._stopping = False
-        self._thread = threading.Thread(target=self._run, name="lmwatch-webhook", daemon=True)
-        self._sending = ThreadPoolExecutor(_SEND_THREADS, "lmwatch-forward")
-        self._looking = ThreadPoolExecutor(_LOOK_THREADS, "lmwatch-triage")
+        self._worker = Worker(self.triage, self.forwarder, self._show_queue)
 
     @property
     def settings(self) -> Webhook:
@@ -130,7 +114,7 @@ class Inbox:
         if before.receiver is not None and before.receiver is not receiver:
             before.receiver.close()
         self._show_queue()
-        self._poke()
+        self._worker.poke()
 
     def start(self) -> None:
         """Begin. What was stored before and not sent on goes out at once."""
@@ -138,26 +122,14 @@ class Inbox:
             self._resume()
         except TransientError as error:
             logger.error("notifications of before could not be read", extra=fields(error=str(error)))  # noqa: TRY400
-        self._thread.start()
+        self._worker.start()
 
     def stop(self, timeout: float) -> None:
         """End within about `timeout` seconds: what waits is sent on as it is; what cannot be goes out after the next start."""
         receiver = self._present.receiver
-        self.forwarder.hurry()
-        self._poke()
-        for _ in range(int(timeout / 2 / _LOOK_SECONDS)):
-            if receiver is None or not len(self.forwarder):
-                break
-            with self._changed:
-                self._changed.wait(_LOOK_SECONDS)
-        self._stopping = True
-        self._poke()
         if receiver is not None:
-            receiver.close()
-        if self._thread.is_alive():
-            self._thread.join(timeout / 2)
-        self._sending.shutdown(wait=True, cancel_futures=True)
-        self._looking.shutdown(wait=False, cancel_futures=True)
+            self._worker.drain(timeout / 2)
+        self._worker.stop(timeout / 2, abort=receiver.close if receiver is not None else lambda: None)
 
     def receive(self, body: bytes) -> Received:
         """Take in the body of a request. With 200 the notification is in the journal."""
@@ -184,16 +156,6 @@ class Inbox:
         for alert, standing in zip(notification.alerts, standings, strict=True):
             self._instruments.alert(alert.status, standing)
         return Received(200, "stored")
-
-    def turn(self) -> float:
-        """Begin what is due; seconds until something may be due again."""
-        for case in self.triage.due():
-            self._looking.submit(self._guarded, self.triage.investigate, case)
-        for letter in self.forwarder.due():
-            self._sending.submit(self._guarded, self.forwarder.attempt, letter)
-        self._show_queue()
-        waits = [wait for wait in (self.triage.wait(), self.forwarder.wait()) if wait is not None]
-        return min([_IDLE_SECONDS, *waits])
 
     def _take(self, notification: Notification) -> tuple[Standing, ...]:
         now, received, settings = self._clock.now(), self._clock.monotonic(), self.settings
@@ -223,7 +185,7 @@ class Inbox:
             letter.ready, letter.notes = True, self._earlier(notification)
         if settings.forward_to is not None:
             self.forwarder.add(letter)
-        self._poke()
+        self._worker.poke()
         return taken.standings
 
     def _explain(self, notification: Notification, letter: Letter, now: float) -> None:
@@ -236,7 +198,7 @@ class Inbox:
 
         def done() -> None:
             self.forwarder.settled(letter)
-            self._poke()
+            self._worker.poke()
 
         letter.notes = self.triage.offer(case, letter.number, done).notes
 
@@ -304,32 +266,6 @@ class Inbox:
     def _show_queue(self) -> None:
         settings = self.settings
         self._instruments.queue(self._waiting(), settings.queue_limit if settings.enabled else 0)
-
-    def _guarded(self, work: Callable[[Item], None], item: Item) -> None:
-        try:
-            work(item)
-        except Exception:
-            logger.exception("a notification could not be seen to")
-        finally:
-            self._poke()
-
-    def _poke(self) -> None:
-        with self._changed:
-            self._poked = True
-            self._changed.notify_all()
-
-    def _run(self) -> None:
-        while not self._stopping:
-            with self._changed:
-                self._poked = False
-            try:
-                wait = self.turn()
-            except Exception:
-                logger.exception("notifications wait for a moment")
-                wait = 1.0
-            with self._changed:
-                if not self._poked and not self._stopping:
-                    self._changed.wait(wait)
 
 
 def _same_receiver(before: Webhook, after: Webhook) -> bool:

@@ -16,6 +16,7 @@ from exporter.metrics.collectors import BoardCollector, default_parts
 from exporter.metrics.exposition import Exposition, make_registry
 from exporter.metrics.instruments import Instruments
 from exporter.metrics.rendering import RENDERED_FAMILIES, WatchRenderer
+from exporter.metrics.webhook import WebhookInstruments
 from exporter.series.labels import Series, labels_of
 
 HERE = Path(__file__).parent
@@ -57,6 +58,7 @@ def full() -> Exposition:
     instruments.estimate("desk", "qwen", 1.1)
     instruments.proxy_response("desk", "qwen", 200)
     instruments.proxy("desk", connections=3, uncounted=1)
+    WebhookInstruments(registry)
     return Exposition(registry, lambda: board)
 
 
