@@ -1,9 +1,10 @@
 """The WSGI application: which address answers with what, and how errors look."""
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
+from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import quote, urlsplit
 
@@ -19,7 +20,7 @@ from exporter.errors import LmwatchError
 from exporter.metrics.exposition import Exposition
 from exporter.screening.result import ScreenedGroup
 from exporter.web import api
-from exporter.web.access import may_change
+from exporter.web.access import WEBHOOK_PATH, may_change, may_hand_in
 from exporter.web.pages import Pages
 from exporter.web.verdicts import Happened, Kept, newest_for
 from exporter.web.views import Windows
@@ -44,6 +45,8 @@ _LANDING_EVENTS = 5
 _WATCH_VERDICTS = 20
 _SEARCHED = 200
 """Newest verdicts of a watch that are searched for one on a group that is no longer on the board."""
+_LONGEST_NOTIFICATION = 4 * 1024**2
+"""Bytes: about 4,000 alerts. Alertmanager's max_alerts keeps a notification short."""
 
 
 class VerdictStore(Protocol):
@@ -73,6 +76,10 @@ def _no_groups(_watch: str) -> Sequence[ScreenedGroup]:
     return ()
 
 
+def _no_webhook(_body: bytes) -> tuple[int, str]:
+    return 404, "there is no webhook"
+
+
 @dataclass(frozen=True)
 class WebDeps:
     """What the application needs of the rest."""
@@ -88,6 +95,12 @@ class WebDeps:
     """The groups of a watch with the histories of their most anomalous series."""
     alerts: Callable[[], Sequence[Alert]] = tuple
     """The alerts that are pending or firing."""
+    webhook: Callable[[bytes], tuple[int, str]] = _no_webhook
+    """Takes the body of a notification; gives the status of the answer and its text."""
+    webhook_token: Callable[[], Path | None] = lambda: None
+    """The file with the bearer token of the webhook."""
+    notifications: Callable[[int], Sequence[Mapping[str, Any]]] = lambda _: ()
+    """What came in by webhook, the newest first, at most so many."""
     external_url: str = ""
     """Under which address people reach lmwatch; its path goes in front of every link."""
     clock: Clock = field(default_factory=SystemClock)
@@ -126,7 +139,8 @@ class _Application:
                 Rule("/api/v1/verdicts/<id>", endpoint=self._api_verdict, methods=["GET"]),
                 Rule("/api/v1/events", endpoint=self._api_events, methods=["GET"]),
                 Rule("/api/v1/alerts", endpoint=self._api_alerts, methods=["GET"]),
-                Rule("/api/v1/alertmanager/webhook", endpoint=self._webhook, methods=["POST"]),
+                Rule("/api/v1/notifications", endpoint=self._api_notifications, methods=["GET"]),
+                Rule(WEBHOOK_PATH, endpoint=self._webhook, methods=["POST"]),
             ],
             merge_slashes=False,
         )
@@ -274,8 +288,23 @@ class _Application:
     def _api_alerts(self, _request: Request) -> Response:
         return api.success({"alerts": [shown(alert) for alert in self._deps.alerts()]})
 
-    def _webhook(self, _request: Request) -> Response:
-        return api.failure(404, "this version has no webhook; alerting.webhook has no effect yet")
+    def _api_notifications(self, request: Request) -> Response:
+        return api.success(self._deps.notifications(api.limit_of(request)))
+
+    def _webhook(self, request: Request) -> Response:
+        request.max_content_length = _LONGEST_NOTIFICATION
+        match may_hand_in(request, self._deps.webhook_token()):
+            case "unauthorized":
+                refusal = api.failure(401, "show the token of alerting.webhook.token_file, as Authorization: Bearer")
+                refusal.headers["WWW-Authenticate"] = 'Bearer realm="lmwatch"'
+                return refusal
+            case "forbidden":
+                return api.failure(
+                    403,
+                    "the webhook needs alerting.webhook.token_file, or users in the web configuration file, or a caller on this machine",
+                )
+        status, text = self._deps.webhook(request.get_data(cache=False))
+        return api.success(text) if status == 200 else api.failure(status, text)
 
 
 def _html(page: str, code: int = 200) -> Response:

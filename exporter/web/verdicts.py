@@ -114,6 +114,8 @@ class VerdictView:
     output_tokens: int | None
     seconds: float
     calls: int
+    answers: str
+    """Which alerts it explains; empty for a verdict on a watch."""
 
     @property
     def headline(self) -> str:
@@ -149,6 +151,7 @@ class VerdictView:
             output_tokens=_sum(calls, "output_tokens"),
             seconds=sum(call.get("duration_seconds") or 0.0 for call in calls),
             calls=len(calls),
+            answers=document.get("answers", ""),
         )
 
 
