@@ -1,5 +1,6 @@
 """The two ends of a webhook under test: a receiver that accepts nothing malformed, and a tap that keeps what passes."""
 
+import contextlib
 import json
 import re
 import socket
@@ -227,6 +228,27 @@ class Tap(_End):
         return status, text
 
 
+class Intake(_End):
+    """Takes what is pushed to an Alertmanager, and keeps the versions of each alert in the order in which they came."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._versions: dict[frozenset[tuple[str, str]], list[dict[str, Any]]] = {}
+        self._lock = threading.Lock()
+
+    def versions(self) -> dict[frozenset[tuple[str, str]], list[dict[str, Any]]]:
+        """By labels: all versions of an alert."""
+        with self._lock:
+            return {labels: list(versions) for labels, versions in self._versions.items()}
+
+    def answer(self, path: str, headers: Mapping[str, str], body: bytes) -> tuple[int, bytes]:
+        assert path == "/api/v2/alerts", path
+        with self._lock:
+            for alert in json.loads(body):
+                self._versions.setdefault(frozenset(alert["labels"].items()), []).append(alert)
+        return 200, b""
+
+
 class _Server(ThreadingHTTPServer):
     end: _End
     daemon_threads = True
@@ -246,10 +268,8 @@ class _Server(ThreadingHTTPServer):
 
     def cut(self) -> None:
         for connection in tuple(self._connections):
-            try:
+            with contextlib.suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A client that goes away is no news here."""
