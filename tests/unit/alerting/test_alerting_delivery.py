@@ -297,6 +297,15 @@ def test_what_cannot_be_delivered_by_the_end_is_dropped_and_counted(registry, ma
     assert not delivery._thread.is_alive()
 
 
+def test_a_batch_that_cannot_even_be_written_ends_nothing(registry, make_delivery, alertmanager, caplog):
+    delivery = make_delivery(alertmanager.url)
+    delivery.put([Outgoing((("name", "x"),), {"startsAt": object()})])
+    wait_until(lambda: count(registry, "lmwatch_alerts_dropped_total", alertmanager.url) == 1, "it is given up")
+    delivery.put(outs(1))
+    wait_until(lambda: alertmanager.names() == names(1), "the next one arrives")
+    assert "alerts were given up" in caplog.text
+
+
 # -- several
 
 
