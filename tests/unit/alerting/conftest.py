@@ -3,7 +3,8 @@
 import contextlib
 
 import pytest
-from webhook_world import World, receiving
+from strict_receiver import receiving
+from webhook_world import World
 
 
 @pytest.fixture

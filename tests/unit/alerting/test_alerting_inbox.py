@@ -3,8 +3,9 @@
 import json
 
 import pytest
+from strict_receiver import annotations
 from webhook_cases import FIRING, alert, payload
-from webhook_world import START, FakeWatcher, ScriptedModel, World, annotations
+from webhook_world import START, FakeWatcher, ScriptedModel, World
 
 from exporter.errors import TransientError
 
