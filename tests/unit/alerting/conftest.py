@@ -5,7 +5,8 @@ import contextlib
 import pytest
 from alerting_fake import FakeAlertmanager
 from prometheus_client import CollectorRegistry
-from webhook_world import World, receiving
+from strict_receiver import receiving
+from webhook_world import World
 
 from exporter.alerting.alertmanager import REASONS
 from exporter.metrics.pushing import PushInstruments
