@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[3]
 _VARIABLE = re.compile(r"\$\{(\w+)(?::-([^}]*))?\}")
 
 
-def load(name: str) -> Any:
+def load(name: str | Path) -> Any:
     return yaml.safe_load((ROOT / name).read_text())
 
 

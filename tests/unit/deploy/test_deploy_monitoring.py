@@ -1,15 +1,19 @@
 """Prometheus, Grafana and lmwatch are told the same about each other."""
 
+import re
 import stat
 import subprocess
 from pathlib import Path
 
+import promql_parser
 import pytest
 from deploy_stack import ROOT, compose, load
 
 from exporter.loading import load as load_config
 
 PROMETHEUS = load("deploy/prometheus.yml")
+SCORES = {"LMWatchSeriesAnomaly", "LMWatchGroupScoreHigh"}
+PUSHED = {"LMWatchAnomaly", "LMWatchGroupAnomaly"}
 [SOURCE] = load("grafana/provisioning/datasources/prometheus.yml")["datasources"]
 
 
@@ -73,3 +77,47 @@ def test_both_ends_of_the_webhook_use_the_same_token() -> None:
     assert services["alertmanager"]["secrets"][0]["target"] == f"/etc/alertmanager/{shown}"
     expected = load("deploy/lmwatch.yml")["alerting"]["webhook"]["token_file"]
     assert services["lmwatch"]["secrets"][0]["target"] == f"/etc/lmwatch/{expected}"
+
+
+def test_of_the_shipped_alerts_only_scores_are_put_to_the_model() -> None:
+    """What is said about lmwatch or LM Studio themselves is not: the model may be what is broken."""
+    routes = [route for route in load("deploy/alertmanager.yml")["route"]["routes"] if route["receiver"] == "lmwatch"]
+    assert all(route["continue"] is True for route in routes)
+    [[not_ours], [scores]] = [route["matchers"] for route in routes]
+    others = re.fullmatch(r'alertname !~ "(.*)"', not_ours)
+    explained = re.fullmatch(r'alertname =~ "(.*)"', scores)
+    assert others
+    assert explained
+    rules = [
+        rule
+        for file in (ROOT / "rules").glob("*.rules.yml")
+        for group in load(file)["groups"]
+        for rule in group["rules"]
+    ]
+    shipped = {rule["alert"] for rule in rules if "alert" in rule}
+    assert all(re.fullmatch(others[1], name) for name in shipped)
+    assert {name for name in shipped if re.fullmatch(explained[1], name)} == shipped & SCORES
+    assert all(re.fullmatch(explained[1], name) for name in SCORES | PUSHED)
+
+
+def names_in(query: str) -> set[str]:
+    """The metrics that a PromQL expression reads."""
+    found: set[str] = set()
+
+    def note(node: object) -> bool:
+        if isinstance(node, promql_parser.VectorSelector):
+            found.add(str(node.name))
+        return True
+
+    promql_parser.walk(promql_parser.parse(query), note)
+    return found
+
+
+def test_the_shipped_watches_ask_for_what_node_exporter_has() -> None:
+    exposed = (ROOT / "tests/testdata/expositions/node_exporter.prom").read_text()
+    queries = [selection["query"] for watch in load("deploy/lmwatch.yml")["watches"] for selection in watch["select"]]
+    assert len(queries) == 4
+    for query in queries:
+        names = names_in(query)
+        assert len(names) == 1
+        assert all(re.search(rf"^{name}[{{ ]", exposed, re.MULTILINE) for name in names), query
