@@ -12,6 +12,7 @@ from typing import Literal, TypeVar
 
 from exporter.lmstudio.wire import ServerHealth
 from exporter.reasoning.verdict import Verdict
+from exporter.screening.result import THRESHOLD
 from exporter.series.frame import FloatArray
 from exporter.series.labels import Labels, Series
 from exporter.sources.collected import Collected
@@ -62,6 +63,8 @@ class WatchPicture:
     """How much the model's word counts in the scores, 0..1."""
     prompt_tokens: int | None = None
     """What the last prompt of this watch took, by the server's own count where it gave one."""
+    threshold: float = THRESHOLD
+    """From which score on a series of this watch is anomalous, 0..1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +104,8 @@ class Board:
     ready: bool = False
     heartbeat: HeartbeatState | None = None
     """None where it is off."""
+    external_url: str = ""
+    """Under which address people reach lmwatch; empty where that is not configured."""
 
 
 class BoardHolder:

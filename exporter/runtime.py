@@ -15,7 +15,9 @@ from exporter.alerting.alertmanager import REASONS
 from exporter.alerting.bridge import TICK_SECONDS, AlertBridge
 from exporter.alerting.delivery import CAPACITY
 from exporter.alerting.fleet import Fleet
+from exporter.alerting.inbox import Inbox
 from exporter.alerting.keeping import Keeper
+from exporter.alerting.window import Sights
 from exporter.board import Board, BoardHolder, ReloadState
 from exporter.clock import Clock
 from exporter.config.model import Config, Scrape, Source, Watch
@@ -30,6 +32,7 @@ from exporter.metrics.exposition import Exposition, make_registry
 from exporter.metrics.instruments import Instruments
 from exporter.metrics.pushing import PushInstruments
 from exporter.metrics.rendering import WatchRenderer
+from exporter.metrics.webhook import WebhookInstruments
 from exporter.observers import Observers
 from exporter.reasoning.analyst import Analyst
 from exporter.reasoning.memory import Memory
@@ -71,12 +74,19 @@ class Services:
     memory: Memory
     sight: Sight
     histories: Histories | None
+    inbox: Inbox
     filling: threading.Lock = field(default_factory=threading.Lock)
     """Held by the watch whose history is being filled: one at a time."""
 
 
 def make_services(
-    clock: Clock, journal: Journal, on_verdict: Callable[[Verdict], None], histories: Histories | None = None
+    clock: Clock,
+    journal: Journal,
+    on_verdict: Callable[[Verdict], None],
+    histories: Histories | None = None,
+    *,
+    external_url: str = "",
+    base_url: str = "",
 ) -> Services:
     """What outlives a configuration, nothing of it started.
 
@@ -85,23 +95,37 @@ def make_services(
         journal: keeps verdicts and alerts.
         on_verdict: told each verdict after it was kept.
         histories: keep what is remembered of series over a restart; None where nothing is kept.
+        external_url: under which address people reach lmwatch; empty where that is not configured.
+        base_url: what goes in front of a page's path in links for others; empty where it is not known.
     """
     now = clock.now()
-    board = BoardHolder(Board(started_at=now, reload=ReloadState(successful=True, last_success_at=now)))
+    loaded = ReloadState(successful=True, last_success_at=now)
+    board = BoardHolder(Board(started_at=now, reload=loaded, external_url=external_url))
     registry = make_registry(board.current)
     instruments = Instruments(registry)
     for kind in KINDS:
         instruments.declare_job(kind)
+    reporter = Reporter(clock, board, instruments, WatchRenderer(), journal, listener=on_verdict)
+    tokens, memory = TokenCounter(), _memory_of(journal)
+    inbox = Inbox(
+        clock,
+        journal,
+        WebhookInstruments(registry),
+        Analyst(tokens.estimate, tokens.learn, memory),
+        base_url=base_url,
+        on_verdict=reporter.verdict,
+    )
     return Services(
         clock=clock,
         scheduler=Scheduler(instruments.job_missed),
-        reporter=Reporter(clock, board, instruments, WatchRenderer(), journal, listener=on_verdict),
+        reporter=reporter,
         exposition=Exposition(registry, board.current),
         alerts=_alerts(clock, board, journal, PushInstruments(registry, REASONS, CAPACITY)),
-        tokens=TokenCounter(),
-        memory=_memory_of(journal),
+        tokens=tokens,
+        memory=memory,
         sight=Sight(),
         histories=histories,
+        inbox=inbox,
     )
 
 
@@ -186,6 +210,8 @@ class Runtime:
         for watch in self.config.watches:
             self._start_watching(watch, known)
         self._start_heartbeat(known)
+        sights = Sights(self.config.sources, self.queries, self.watchers)
+        self._services.inbox.follow(self.config.alerting.webhook, sights, self.pool)
 
     def stop(self, timeout: float) -> None:
         """End everything within `timeout` seconds; calls to models that are under way are abandoned."""
@@ -333,7 +359,8 @@ class Runtime:
         queried = QueryFeed(watch, query, reporter.collected) if query is not None else None
         feed: Feed = queried or ScrapeFeed(watch, self.scrapes[watch.source])
         analyst = Analyst(services.tokens.estimate, services.tokens.learn, services.memory, services.sight)
-        judging = Judging(self.pool, analyst, reporter.instruments, reporter.verdict)
+        firing = services.inbox.firing.words
+        judging = Judging(self.pool, analyst, reporter.instruments, reporter.verdict, firing)
         keeper = services.histories.of(watch.name) if services.histories is not None else None
         return Watcher(watch, feed, judging, reporter.picture, services.clock, keeper=keeper, past=queried)
 

@@ -46,7 +46,15 @@ class Webhook(Section):
     enabled: bool = False
     token_file: InputFile | None = None
     forward_to: SecretUrl | None = None
+    forward_http_config: HttpClient = HttpClient()
     deadline: Annotated[Duration, longer_than_nothing] = 20.0
+    """Seconds from the receipt of a notification to its being sent on, explained or not."""
+    repeat_after: Duration = 900.0
+    """Seconds within which the same notification is a repeat; later it is a reminder, and sent on like a new one."""
+    calls_per_minute: Annotated[int, Field(ge=0, le=1000)] = 6
+    """Calls to models for explanations; 0 asks none."""
+    queue_limit: Annotated[int, Field(ge=1, le=100_000)] = 1000
+    """Notifications that may wait to be explained or sent on; further ones are answered with 503."""
 
 
 def _not_ours(name: str) -> str:

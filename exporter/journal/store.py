@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from exporter.journal.alerts import AlertStore
 from exporter.config.watches import HEARTBEAT_WATCH
+from exporter.journal.alerts import AlertStore
 from exporter.journal.database import Database
+from exporter.journal.notifications import Notifications
 from exporter.journal.schema import STEPS
 from exporter.series.labels import Labels
 
@@ -68,6 +69,8 @@ class Journal:
         self._in_memory = path is None
         self._database = Database(path, STEPS)
         self.alerts = AlertStore(self._database)
+        self.notifications = Notifications(self._database, IN_MEMORY_RECORDS if self._in_memory else None)
+        """What came in by webhook."""
 
     def put(self, record: Record) -> None:
         """Keep a record; one with the same id is replaced.
@@ -176,11 +179,12 @@ class Journal:
         return [Event(name, kind, at, json.loads(document)) for name, kind, at, document in rows]
 
     def prune(self, older_than: float) -> int:
-        """Forget verdicts and events from before this time, in Unix seconds. Returns how many verdicts there were.
+        """Forget what is from before this time, in Unix seconds. Returns how many verdicts there were.
 
         Raises:
             TransientError: the database could not be written.
         """
+        self.notifications.prune(older_than)
 
         def delete(connection: sqlite3.Connection) -> int:
             connection.execute("DELETE FROM events WHERE at < ?", (older_than,))

@@ -87,7 +87,7 @@ def default_parts() -> tuple[Part, ...]:
             ("lmwatch_source_up", "lmwatch_source_scrape_duration_seconds", "lmwatch_source_samples"),
             _sources,
         ),
-        Part("watches", ("lmwatch_watch_state", "lmwatch_prompt_tokens"), _watches),
+        Part("watches", ("lmwatch_watch_state", "lmwatch_watch_threshold", "lmwatch_prompt_tokens"), _watches),
         Part("standings", ("lmwatch_screen_group_anomaly_score",), _standings),
         Part("verdicts", ("lmwatch_group_anomaly_score", "lmwatch_verdict_timestamp_seconds"), _verdicts),
         Part(
@@ -100,6 +100,7 @@ def default_parts() -> tuple[Part, ...]:
             _heartbeat,
         ),
         Part("build", ("lmwatch_build_info",), _build),
+        Part("web", ("lmwatch_web_info",), _web),
         Part(
             "reload",
             ("lmwatch_config_last_reload_successful", "lmwatch_config_last_reload_success_timestamp_seconds"),
@@ -200,12 +201,14 @@ def _sources(board: Board) -> Iterable[Metric]:
 
 def _watches(board: Board) -> Iterable[Metric]:
     states, tokens = Family("lmwatch_watch_state"), Family("lmwatch_prompt_tokens")
+    thresholds = Family("lmwatch_watch_threshold")
     for picture in board.watches.values():
+        thresholds.add((picture.name,), picture.threshold)
         for name in WATCH_STATES:
             states.add((picture.name, name), name == picture.state)
         if picture.prompt_tokens is not None:
             tokens.add((picture.name,), picture.prompt_tokens)
-    return states.metric, tokens.metric
+    return states.metric, thresholds.metric, tokens.metric
 
 
 def _standings(board: Board) -> Iterable[Metric]:
@@ -249,6 +252,13 @@ def _heartbeat(board: Board) -> Iterable[Metric]:
 def _build(_board: Board) -> Iterable[Metric]:
     info = Family("lmwatch_build_info")
     info.add((__version__, platform.python_version()), 1)
+    return (info.metric,)
+
+
+def _web(board: Board) -> Iterable[Metric]:
+    info = Family("lmwatch_web_info")
+    if board.external_url:
+        info.add((board.external_url,), 1)
     return (info.metric,)
 
 

@@ -17,6 +17,7 @@ from exporter.metrics.exposition import Exposition, make_registry
 from exporter.metrics.instruments import Instruments
 from exporter.metrics.pushing import PushInstruments
 from exporter.metrics.rendering import RENDERED_FAMILIES, WatchRenderer
+from exporter.metrics.webhook import WebhookInstruments
 from exporter.series.labels import Series, labels_of
 
 HERE = Path(__file__).parent
@@ -61,6 +62,7 @@ def full() -> Exposition:
     pushed = PushInstruments(registry, ["timeout"], 10)
     pushed.declare("http://a:9093")
     pushed.sent("http://a:9093", 2, at=1000.0)
+    WebhookInstruments(registry)
     return Exposition(registry, lambda: board)
 
 

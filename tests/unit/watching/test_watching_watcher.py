@@ -222,6 +222,16 @@ def test_a_series_that_vanished_before_the_answer_came_is_not_shown():
     assert list(world.scores()) == ["y"]
 
 
+def test_a_picture_carries_the_watchs_threshold_also_of_a_screening_that_breaks():
+    world = World(threshold=0.75)
+    world.tick(frame({"x": calm()}))
+    broken = frame({"x": calm()})
+    object.__setattr__(broken, "values", None)
+    with pytest.raises(TypeError, match="NoneType"):
+        world.tick(broken)
+    assert [(picture.state, picture.threshold) for picture in world.pictures] == [("ok", 0.75), ("failed", 0.75)]
+
+
 def test_a_closed_watch_shows_nothing_any_more():
     world = World()
     world.tick(frame({"x": spiking()}))
@@ -246,3 +256,16 @@ def test_pages_get_the_groups_with_evidence_for_suspicious_series():
     (group,) = world.watcher.groups()
     assert [each.series.name for each in group.series] == ["x", "y"]
     assert group.series[0].evidence
+
+
+def test_the_model_is_told_which_alerts_fire_about_a_group():
+    asked = []
+    world = World(
+        group_by=["instance"],
+        context="Two hosts.",
+        firing=lambda key: f"Alerts firing now: Load on {dict(key)['instance']}.",
+    )
+    world.tick(frame({"x": spiking()}))
+    answer = says(9)
+    world.pool.run(lambda request: asked.append(request) or answer(request))
+    assert "about: Two hosts. Alerts firing now: Load on t." in asked[0].messages[-1].content

@@ -81,7 +81,7 @@ def test_metrics_come_from_the_exposition(client: Client):
     assert response.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
     assert 'lmstudio_up{server="desk"} 1.0\n' in response.text
     assert (
-        'lmwatch_anomaly_score{watch="checkout",metric="checkout_errors",job="shop",region="eu"} 0.58\n'
+        'lmwatch_anomaly_score{watch="checkout",metric="checkout_errors",job="shop",region="eu",instance=""} 0.58\n'
         in response.text
     )
 
@@ -194,7 +194,9 @@ def test_errors_are_a_page_for_browsers_and_a_line_for_programs(client: Client, 
         ("/api/v1/nowhere", "GET", 404, "not found"),
         ("/api/v1/verdicts/unknown", "GET", 404, "there is no verdict 'unknown'"),
         ("/api/v1/status", "POST", 405, "not allowed"),
-        ("/api/v1/alertmanager/webhook", "POST", 404, "alerting.webhook has no effect yet"),
+        ("/api/v2/alerts", "POST", 404, "lmwatch is no Alertmanager: let Prometheus send to one"),
+        ("/api/v1/alertmanager/webhook", "POST", 403, "the webhook needs alerting.webhook.token_file"),
+        ("/api/v1/notifications?limit=0", "GET", 400, "limit must be a whole number from 1 to 1000, not '0'"),
         ("/api/v1/verdicts?limit=0", "GET", 400, "limit must be a whole number from 1 to 1000, not '0'"),
         ("/api/v1/verdicts?limit=1001", "GET", 400, "'1001'"),
         ("/api/v1/verdicts?limit=-1", "GET", 400, "'-1'"),
