@@ -12,6 +12,7 @@ from exporter.screening.episodes import CALM_INSTANTS
 from exporter.screening.history import DAY, History
 from exporter.screening.policy import policy_of
 from exporter.screening.result import KINDS
+from exporter.screening.slots import MEAN
 from exporter.screening.tracking import Tracker
 from exporter.series.frame import Frame
 
@@ -281,6 +282,45 @@ def test_a_value_outside_the_valid_range_is_shown_at_once_and_for_as_long_as_it_
     result = followed(values, settle=6 * HOUR, for_="3h", valid_max=200.0)
     assert result.alarm[0, 48:120].all()
     assert result.onsets() == [48]
+
+
+def expected_of(result):
+    """What the history expects of each value, read from its slots: lowest, median and highest."""
+    tracker = result.tracker
+    frame = result.results[-1].frame
+    past = tracker.history.advance(frame.series, frame.times, np.full_like(frame.values, NAN))
+    return past.code.read(np.stack([past.expected.low[0], past.expected.median, past.expected.high[0]]))
+
+
+def test_a_week_of_values_outside_the_valid_range_does_not_widen_what_is_expected():
+    """A sensor says -1 while it is broken: known to be wrong, so to the history it is as if it had said nothing."""
+    broken = noise(1, 48 + WEEK + 6)
+    absent = broken.copy()
+    broken[:, 48:-6], absent[:, 48:-6] = -1.0, NAN
+    wanted = expected_of(followed(absent))
+    assert 50 < wanted[0, 0] < wanted[2, 0] < 150
+    assert same(expected_of(followed(broken, valid_min=0.0)), wanted)
+    assert expected_of(followed(broken, settle=HOUR))[0, 0] < 0, "without a range it does"
+
+
+def test_the_mean_of_an_hour_with_values_outside_the_valid_range_is_that_of_the_others():
+    values = noise(1, 60)
+    values[:, 2::3] = -1.0
+    archive = followed(values, interval=900.0, window=16, valid_min=0.0).tracker.history.archive
+    means = archive.kept[0, MEAN] * archive.code.scale[0] + archive.code.offset[0]
+    by_hour = np.where(values[0] < 0, NAN, values[0]).reshape(-1, 4)[:-1]
+    np.testing.assert_allclose(
+        means[~np.isnan(means)], np.nanmean(by_hour, axis=1)[: np.count_nonzero(~np.isnan(means))], rtol=1e-4
+    )
+
+
+def test_after_a_time_of_values_outside_the_valid_range_what_is_odd_is_odd_as_before():
+    values = noise(2, WEEK)
+    values[0, 72:96] = -1.0
+    values[:, 150] = 20.0
+    result = followed(values, valid_min=0.0)
+    assert result.alarm[0, 72:96].all()
+    assert result.alarm[:, 150].all()
 
 
 def test_an_infinite_value_in_the_first_hours_does_not_hide_what_lies_beyond_all_days_later():
