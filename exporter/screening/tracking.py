@@ -11,6 +11,7 @@ from exporter.screening.history import History
 from exporter.screening.policy import Policy
 from exporter.screening.result import ScreenResult
 from exporter.screening.screen import screen
+from exporter.screening.waiting import awaited
 from exporter.series.frame import Frame, IntArray
 
 
@@ -42,9 +43,10 @@ class Tracker:
             return found
         pace = Pace(settle=self._settle, release=CALM_INSTANTS * max(frame.interval, self._interval))
         rows = len(frame.series)
+        before = self.history.archive.episode[:, :rows]
         followed = follow(
-            self.history.archive.episode[:, :rows],
-            found.score,
+            before,
+            awaited(found, past, policy, before),
             found.lasting,
             found.kind,
             certain=found.certain,

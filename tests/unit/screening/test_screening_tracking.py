@@ -276,6 +276,39 @@ def test_an_oddness_shorter_than_the_user_wants_is_not_shown():
     assert not result.alarm[:, : 3 * 96 + 4].any()
 
 
+SPIKE = [2000.0]
+"""300 times what is usual, once: the mean of its hour is odd until two hours later."""
+
+
+def level(hours):
+    return [40.0] * (12 * hours)
+
+
+@pytest.mark.parametrize(
+    ("for_", "excess", "begins"),
+    [
+        pytest.param("0s", SPIKE, 0, id="a spike is shown where nothing is to be waited for"),
+        pytest.param("10m", SPIKE, None, id="it has passed after ten minutes"),
+        pytest.param("1h", SPIKE, None, id="and after an hour, whatever the mean of the hour says"),
+        pytest.param("2h", SPIKE, None, id="and after two"),
+        pytest.param("1h", [*SPIKE, *[0.0] * 8, *SPIKE], None, id="two spikes do not add up"),
+        pytest.param("2h", level(1), None, id="a level of an hour is too short"),
+        pytest.param("2h", level(3), 24, id="one of three hours is shown after two"),
+        pytest.param("1h", level(3), 12, id="and after one where that is wanted"),
+        pytest.param("2h", [-one for one in level(3)], 24, id="downwards too"),
+    ],
+)
+def test_an_oddness_has_lasted_only_as_long_as_the_values_were_odd(for_, excess, begins):
+    """Values each five minutes; the begin of the episode in instants after that of the excess, within two."""
+    values = noise(1, 288 + 60)
+    values[0, 288 : 288 + len(excess)] += excess
+    onsets = [onset - 288 for onset in followed(values, interval=300.0, window=48, for_=for_).onsets() if onset >= 288]
+    if begins is None:
+        assert onsets == []
+    else:
+        assert onsets == [pytest.approx(begins, abs=2)]
+
+
 def test_a_value_outside_the_valid_range_is_shown_at_once_and_for_as_long_as_it_is_there():
     values = noise(1, 6 * 24)
     values[0, 48:120] = 250.0
