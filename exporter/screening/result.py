@@ -61,6 +61,8 @@ class ScreenResult:
     expected_upper: FloatArray
     lasting: FloatArray
     """[series]: what the score would be if only what still goes on counted; NaN where there is no score."""
+    apart_from_means: FloatArray
+    """[series]: what the score would be if means of hours did not count, which know of an excursion for hours after it."""
     surprise: FloatArray
     """[series]: of the window's detectors of absence and course, in nats, whatever history says about it."""
     certain: npt.NDArray[np.bool_]

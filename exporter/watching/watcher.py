@@ -14,15 +14,13 @@ from exporter.lmstudio.pool import LaneSession
 from exporter.reasoning.analyst import Analyst
 from exporter.reasoning.leaning import Leaning
 from exporter.reasoning.verdict import Verdict
-from exporter.screening.baseline import DEFAULT_SENSITIVITY_DAYS
 from exporter.screening.groups import GroupScore, assemble, group_scores
-from exporter.screening.history import DAY
 from exporter.screening.result import ScreenedGroup
-from exporter.screening.standing import Standings
 from exporter.series.frame import Frame
 from exporter.series.labels import Labels
 from exporter.watching.decision import Asked, decide, is_suspicious, oddness, still_holds
 from exporter.watching.feed import Fed, Feed, PastFeed
+from exporter.watching.standings import GroupsKeeper, KeptStandings
 from exporter.watching.state import Screened, watch_state
 from exporter.watching.tables import Members, build_table, members_of
 from exporter.watching.trackers import HistoryKeeper, Trackers
@@ -46,6 +44,10 @@ class JudgePool(Protocol):
     def usable(self) -> bool:
         """Whether some server could answer now."""
         ...
+
+
+class Keeper(HistoryKeeper, GroupsKeeper, Protocol):
+    """Where what a watch remembers outlives the program."""
 
 
 class Events(Protocol):
@@ -81,7 +83,7 @@ class Watcher:
         judging: the model's side.
         publish: takes the watch's picture whenever it changed.
         clock: tells the time.
-        keeper: keeps over a restart what is remembered of targets; None for nobody.
+        keeper: keeps over a restart what is remembered of targets and groups; None for nobody.
         past: who has the past that history is filled from; None for nobody.
     """
 
@@ -93,7 +95,7 @@ class Watcher:
         publish: Callable[[WatchPicture], None],
         clock: Clock,
         *,
-        keeper: HistoryKeeper | None = None,
+        keeper: Keeper | None = None,
         past: PastFeed | None = None,
     ) -> None:
         self.watch = watch
@@ -107,7 +109,7 @@ class Watcher:
         self._lock = threading.Lock()
         self._closed = False
         self._screened = Screened(at=clock.now())
-        self._standings = Standings(watch.interval, (watch.sensitivity or DEFAULT_SENSITIVITY_DAYS * DAY) / DAY)
+        self._standings = KeptStandings(watch, keeper)
         self._scores: Mapping[Labels, GroupScore] = {}
         self._leaning = Leaning()
         self._asked: dict[Labels, Asked] = {}
@@ -150,8 +152,9 @@ class Watcher:
             self._closed = True
 
     def keep(self) -> None:
-        """Save what is remembered of the targets, also after `close`."""
+        """Save what is remembered of targets and groups, also after `close`."""
         self._trackers.keep()
+        self._standings.keep()
 
     def fill(self, seconds: float) -> None:
         """Go on filling history from the source's past, where some is missing, for about so many seconds."""
