@@ -69,16 +69,22 @@ def recorded(past: Plant) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     return {"lmwatch:input": (past.times[recent], values[:, recent]), **found}
 
 
-def backfill(past: Plant, data: Path) -> None:
-    """Write it into blocks of a Prometheus that has not begun yet."""
+def exposition(past: Plant, per_second: int) -> list[str]:
+    """A line a sample, its time in so many parts of a second: OpenMetrics has seconds, VictoriaMetrics milliseconds."""
     lines = []
     for name, (times, values) in recorded(past).items():
         lines.append(f"# TYPE {name} gauge")
+        whole = (times * per_second).astype(np.int64).tolist()
         for row, line in enumerate(values.tolist()):
             labels = f'anomaly_name="shop",shop="{row % 4}",series="{row}"'
-            lines += [f"{name}{{{labels}}} {v!r} {t:.3f}" for v, t in zip(line, times.tolist(), strict=True)]
+            lines += [f"{name}{{{labels}}} {v!r} {t}" for v, t in zip(line, whole, strict=True)]
+    return lines
+
+
+def backfill(past: Plant, data: Path) -> None:
+    """Write it into blocks of a Prometheus that has not begun yet."""
     text = data.with_name("past.om")
-    text.write_text("\n".join([*lines, "# EOF", ""]))
+    text.write_text("\n".join([*exposition(past, 1), "# EOF", ""]))
     create = ["tsdb", "create-blocks-from", "--max-block-duration=480h"]
     command = [program("promtool"), *create, "openmetrics", str(text), str(data)]
     subprocess.run(command, check=True, capture_output=True)
