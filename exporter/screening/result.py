@@ -48,6 +48,18 @@ class Worded(Protocol):
 
 
 @dataclass(frozen=True, eq=False)
+class Window:
+    """The newest values of one series."""
+
+    times: FloatArray
+    """[instants]: Unix seconds."""
+    values: FloatArray
+    """[instants]: NaN where there is no value."""
+    interval: float
+    """Seconds between instants."""
+
+
+@dataclass(frozen=True, eq=False)
 class ScreenResult:
     """Scores for each series of a frame. Words are made on demand, for the few series that need them."""
 
@@ -70,6 +82,14 @@ class ScreenResult:
     strangeness: FloatArray
     """[series]: what each adds to the oddness of its group, 0..4.5 (see `strange.strangeness`)."""
     worded: Worded
+
+    def held(self, rows: IntArray) -> IntArray:
+        """Of these rows those whose windows are here: all."""
+        return rows
+
+    def window(self, row: int) -> Window:
+        """The values of a series that is held."""
+        return Window(self.frame.times, self.frame.values[row], self.frame.interval)
 
     def evidence(self, row: int) -> tuple[Evidence, ...]:
         """Everything the detectors have to say about one series, the strongest first."""
