@@ -216,6 +216,7 @@ def test_a_pushdown_watch_scores_all_series_and_fetches_few(ruler, counting, pas
         found = eventually(lambda: scores(process) if len(scores(process)) == SERIES else None, what="all scores")
         metrics = process.metrics()
         (watch,) = process.status()["watches"]
+        assert fetch(f"{process.url}/watches/shop")[0] == 200
     assert (watch["state"], watch["reason"]) == ("ok", "")
     assert {row for row, score in found.items() if score >= 0.5} == set(np.flatnonzero(oddness >= 1).tolist())
     lifted = {row: one / (1 + one) for row, one in enumerate(oddness[:LIFTED].tolist())}
