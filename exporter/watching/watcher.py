@@ -197,7 +197,7 @@ class Watcher:
 
     def _ask(self, score: GroupScore, screened: Screened, now: float) -> None:
         group = self._group(score.key, screened)
-        if not group.series:
+        if not group.series:  # no windows are here to show
             return
         asked_before = self._asked[score.key]
         self._asked[score.key] = Asked(

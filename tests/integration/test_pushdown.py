@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from lmwatch_process import lmwatch
 from real_programs import ROOT, Prometheus, eventually, fetch, free_port, program, running
-from recorded_past import DAY, STEP, backfill, exposition, plant
+from recorded_past import DAY, HOUR, STEP, backfill, exposition, plant
 
 from exporter.config.model import Selection
 from exporter.screening.baseline import Settings, baseline_of
@@ -151,15 +151,17 @@ def counting(ruler):
 
 
 def recorded_oddness(ruler):
-    """[series]: what the rules say, once they say it of all."""
+    """[series]: what the rules say, made of records that are all there."""
 
-    def whole():
-        samples = ruler.query("lmwatch:input:beyond")
+    def whole(expression):
+        samples = ruler.query(expression)
         return samples if len(samples) == SERIES else None
 
-    found = np.full(SERIES, np.nan)
     # vmalert needs an evaluation for each record that another one is made of.
-    for sample in eventually(whole, seconds=180, what="a distance of every series"):
+    eventually(lambda: whole("lmwatch:input:beyond_avg6h"), seconds=180, what="the last record in line")
+    later = f"lmwatch:input:beyond and timestamp(lmwatch:input:beyond) > {time.time()}"
+    found = np.full(SERIES, np.nan)
+    for sample in eventually(lambda: whole(later), seconds=60, what="a distance of every series"):
         found[int(sample["metric"]["series"])] = float(sample["value"][1])
     return found
 
@@ -172,6 +174,9 @@ def local_oddness(past):
     for end in [*range(60, last, 5), last]:
         seen = slice(max(0, end - 90), end)
         remembered = history.advance(series, past.times[seen], past.values[:, seen])
+        # As while an episode goes on: what is judged does not teach.
+        lifted = (past.height > 0) & (past.times[end - 1] > past.times[-1] - HOUR / 2)
+        history.learn(np.full(SERIES, np.nan), lifted, np.zeros(SERIES, dtype=np.bool_))
     policy = policy_of([Selection(series="x")], np.zeros(SERIES, dtype=np.intp))
     boundary = log_boundary(STEP, 30.0)
     baseline = baseline_of(
@@ -182,12 +187,17 @@ def local_oddness(past):
 
 @pytest.mark.parametrize("ruler", ["prometheus_ruler"], indirect=True)
 def test_the_rules_say_what_the_local_screen_says(ruler, past):
-    """Measured: 3 to 8 % less, since the last 12 hours do not teach and a range comes of two quantiles an hour."""
+    """Within 12 %; measured -8 to +6 %.
+
+    The last 12 hours teach a history kept here and not the rules, which makes 3 % of the trust in 5 days; a range comes of
+    two quantiles an hour instead of seven; and the mean of the last hour, exact in the rules, is put together here from the hour
+    that runs and a share of the one before, so that it depends on the minute of the hour.
+    """
     local = local_oddness(past)
     found = recorded_oddness(ruler)
-    ratio = found[:LIFTED] / local[:LIFTED]
     assert (local[:LIFTED] > 0.1).all()
-    assert ((ratio > 0.88) & (ratio < 1.05)).all(), np.c_[past.height, found, local][:LIFTED]
+    ratio = found[:LIFTED] / local[:LIFTED]
+    assert ((ratio > 0.88) & (ratio < 1.12)).all(), np.c_[past.height, found, local][:LIFTED]
     assert (np.abs(found[LIFTED:]) < 1).all(), np.c_[found, local][LIFTED:]
     assert (local[LIFTED:] < 1).all(), np.c_[found, local][LIFTED:]
 
@@ -206,6 +216,7 @@ def test_a_pushdown_watch_scores_all_series_and_fetches_few(ruler, counting, pas
         found = eventually(lambda: scores(process) if len(scores(process)) == SERIES else None, what="all scores")
         metrics = process.metrics()
         (watch,) = process.status()["watches"]
+        assert fetch(f"{process.url}/watches/shop")[0] == 200
     assert (watch["state"], watch["reason"]) == ("ok", "")
     assert {row for row, score in found.items() if score >= 0.5} == set(np.flatnonzero(oddness >= 1).tolist())
     lifted = {row: one / (1 + one) for row, one in enumerate(oddness[:LIFTED].tolist())}

@@ -205,6 +205,15 @@ def test_a_group_with_nothing_suspicious_is_never_put_to_the_model(ruler, world)
     assert set(here.outcomes) == {"skipped_calm"}
 
 
+def test_whoever_asks_about_all_groups_gets_the_suspicious_ones(ruler, world):
+    """As `lmwatch once` does: of the others there is nothing to show."""
+    ruler.beyond, ruler.distance = {"calm": 0.0, "odd": 3.0}, {"odd": (1.0, 1.0, 0.0)}
+    here = world(reason={"when": "always"}, group_by=["shop"])
+    here.watcher.tick()
+    assert len(here.pool.jobs) == 1
+    assert here.watcher.waiting() == 1
+
+
 @pytest.mark.parametrize(
     ("selection", "distance", "odd"),
     [
