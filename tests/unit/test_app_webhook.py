@@ -79,6 +79,7 @@ def test_a_notification_is_taken_listed_and_counted(program):
     assert 'lmwatch_webhook_alerts_total{outcome="repeat",status="firing"} 1.0' in metrics
     assert 'lmwatch_webhook_notifications_total{outcome="malformed"} 1.0' in metrics
     assert "lmwatch_webhook_queue_capacity 1000.0" in metrics
+    assert "From Alertmanager" in ask(app, "/", Accept="text/html")[1]
 
 
 def test_a_reload_turns_it_off_on_and_gives_it_a_token(program, tmp_path):
