@@ -190,7 +190,8 @@ class _Application:
     def _landing(self, _request: Request) -> Response:
         verdicts = self._latest(limit=_LANDING_VERDICTS)
         events = self._deps.journal.events(limit=_LANDING_EVENTS) if verdicts is not None else ()
-        return _html(self._pages.landing(self._deps.board(), verdicts, events))
+        came_in = self._deps.notifications(_LANDING_EVENTS) if verdicts is not None else ()
+        return _html(self._pages.landing(self._deps.board(), verdicts, events, came_in))
 
     def _watch(self, _request: Request, name: str) -> Response:
         picture = self._deps.board().watches.get(name)
