@@ -23,7 +23,7 @@ from exporter.embedded.studio_faults import Fault
 
 pytestmark = pytest.mark.integration
 
-PARTS = ("ruled", "pushed", "silenced", "orphaned", "stuck", "kept", "during")
+PARTS = ("ruled", "pushed", "silenced", "orphaned", "stuck", "refused", "kept", "during")
 """Each test has parts of its own, each with a watch of its own, so that no test sees the alerts of another."""
 DEADLINE = 8.0
 WARM = 8
@@ -262,6 +262,19 @@ def _check_unexplained(stack: Stack, forwarded: Delivered) -> None:
         assert "lmwatch_cause" not in alert["annotations"]
 
 
+def test_a_receiver_that_fails_and_then_dies_gets_everything_once_when_it_is_back(stack):
+    stack.push(False)
+    before = stack.receiver.refused
+    stack.receiver.status = 500
+    with stack.planted("refused"):
+        eventually(lambda: stack.receiver.refused > before, seconds=60, what="the receiver refused it")
+        stack.receiver.stop()
+        stack.receiver.status = 200
+        stack.receiver.start()
+        eventually(lambda: stack.forwarded("refused", RULE), seconds=60, what="it was forwarded")
+    _check_nothing_is_doubled(stack.forwarded("refused", RULE))
+
+
 def test_an_alertmanager_that_dies_and_returns_loses_nothing_and_doubles_nothing(stack):
     stack.push(True)
     with stack.planted("kept"):
@@ -275,11 +288,14 @@ def test_an_alertmanager_that_dies_and_returns_loses_nothing_and_doubles_nothing
             eventually(lambda: stack.alert("kept", PUSH), seconds=60, what="the first alert is back")
             assert {(alert["fingerprint"], alert["startsAt"]) for alert in stack.alert("kept", PUSH)} == before
     for part in ("kept", "during"):
-        notified = Counter(
-            tuple((alert["fingerprint"], alert["status"], alert["startsAt"]) for alert in one.alerts)
-            for one in stack.forwarded(part, PUSH)
-        )
-        assert set(notified.values()) == {1}
+        _check_nothing_is_doubled(stack.forwarded(part, PUSH))
+
+
+def _check_nothing_is_doubled(forwarded: list[Delivered]) -> None:
+    told = Counter(
+        tuple((alert["fingerprint"], alert["status"], alert["startsAt"]) for alert in one.alerts) for one in forwarded
+    )
+    assert set(told.values()) == {1}
 
 
 def _amtool(*arguments: str) -> None:

@@ -145,14 +145,12 @@ class Receiver(_End):
 
     Attributes:
         status: what it answers; what is not 2xx is not taken.
-        pause: seconds before each answer.
         malformed: what was wrong with what came; must stay empty.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.status = 200
-        self.pause = 0.0
         self.malformed: list[str] = []
         self._delivered: list[Delivered] = []
         self._refused = 0
@@ -176,8 +174,6 @@ class Receiver(_End):
         ]
 
     def answer(self, path: str, headers: Mapping[str, str], body: bytes) -> tuple[int, bytes]:
-        if self.pause:
-            time.sleep(self.pause)
         try:
             wrong = problems(json.loads(body))
         except ValueError as error:
@@ -281,7 +277,11 @@ class _Handler(BaseHTTPRequestHandler):
     server: _Server
 
     def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"]))
+        length = int(self.headers["Content-Length"])
+        body = self.rfile.read(length)
+        if len(body) < length:  # cut off on the way
+            self.close_connection = True
+            return
         status, text = self.server.end.answer(self.path, self.headers, body)
         self.send_response(status)
         self.send_header("Content-Length", str(len(text)))
