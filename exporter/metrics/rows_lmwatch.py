@@ -125,21 +125,18 @@ SELF: tuple[Row, ...] = (
         "lmwatch_heartbeat_interval_seconds",
         "Seconds from one anomaly that lmwatch plants for itself to the next; absent where the heartbeat is off.",
         unit="seconds",
-        planned=True,
     ),
     gauge(
         "lmwatch_heartbeat_success_timestamp_seconds",
         "Unix time in seconds when a model's verdict on the planted anomaly was last right; before the first, when one could be "
         "expected first. Absent while no model is asked because that would keep it loaded.",
         unit="seconds",
-        planned=True,
     ),
     gauge(
         "lmwatch_heartbeat_screen_success_timestamp_seconds",
         "Unix time in seconds when the statistical screen last found the planted anomaly and only that; before the first time, "
         "when the heartbeat began.",
         unit="seconds",
-        planned=True,
     ),
     counter("lmwatch_jobs_missed_total", "Times that a scheduled job could not start when it was due.", ("job",)),
     gauge("lmwatch_collector_success", "1 if this part of the exposition could be collected, else 0.", ("collector",)),
