@@ -12,6 +12,8 @@ from exporter.series.frame import FloatArray, IntArray
 
 LEAST_SLOTS = 24
 """With fewer slots than this, history says nothing about a series."""
+_TRUSTED_DAYS = 10.0
+"""A history of so many days is trusted in full."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,6 +35,16 @@ class Past:
         """[rows]: whether enough is known to judge by."""
         ready: BoolArray = self.expected.count >= LEAST_SLOTS
         return ready
+
+    @property
+    def trust(self) -> FloatArray:
+        """[rows]: how much it says that something was never seen before, 0..1: the less was seen, the less.
+
+        Of n + 1 days that are alike the newest is the highest with a chance of 1 / (n + 1). So the trust grows with n + 1, up to
+        1: chosen on two-week pieces of labelled series (docs/evaluation.md).
+        """
+        trust: FloatArray = np.minimum((self.days + 1.0) / (_TRUSTED_DAYS + 1.0), 1.0)
+        return trust
 
     def rows(self, which: slice | IntArray) -> Self:
         """What is known of some of the series."""
