@@ -15,12 +15,12 @@ from exporter.series.labels import Labels
 Identity = tuple[str, Labels]
 """Metric name and labels."""
 
-SUM, COUNT, LOW, HIGH, SURPRISED, LEAST, MOST = range(7)
+SUM, COUNT, LOW, HIGH, SURPRISED, LEAST, MOST, LOW_LONG, HIGH_LONG = range(9)
 """Rows of what is counted of the slot that runs."""
 BEGAN, CALM_SINCE, ODD_SINCE, SETTLED, KIND = range(5)
 """Rows of what is known of episodes (see `episodes`)."""
 _NO_EPISODE = np.array([np.nan, np.nan, np.nan, 0.0, -1.0])
-_NOTHING_COUNTED = np.array([0.0, 0.0, np.inf, -np.inf, 0.0, np.inf, -np.inf])
+_NOTHING_COUNTED = np.array([0.0, 0.0, np.inf, -np.inf, 0.0, np.inf, -np.inf, np.inf, -np.inf])
 
 
 @dataclass(eq=False)
@@ -34,8 +34,8 @@ class Archive:
     """[rows × slots]: slots of an episode that goes on; they teach when it is over."""
     code: Code
     running: FloatArray
-    """[7 × rows]: of the slot that runs: sum, count, lowest and highest mean of an hour, greatest surprise, smallest and
-    largest value."""
+    """[9 × rows]: of the slot that runs: sum, count, lowest and highest mean of an hour, greatest surprise, smallest and
+    largest value, lowest and highest mean of 6 hours."""
     episode: FloatArray
     """[5 × rows]: began, calm since, odd since (Unix seconds, NaN for none), whether it settled, its kind."""
     last_seen: FloatArray
@@ -89,7 +89,7 @@ def blank_episodes(rows: int) -> FloatArray:
 
 
 def blank_running(rows: int) -> FloatArray:
-    """[7 × rows]: nothing counted yet."""
+    """[9 × rows]: nothing counted yet."""
     return np.repeat(_NOTHING_COUNTED[:, None], rows, axis=1)
 
 

@@ -8,20 +8,19 @@ from exporter.screening.baseline import Baseline
 from exporter.screening.detection import LEVEL_SHIFT, Detection, KindArray, direction_kind
 from exporter.screening.evidence_long import beyond_text
 from exporter.screening.expected import HOURS
+from exporter.screening.past import trust_of
 from exporter.screening.policy import BoolArray
 from exporter.screening.tails import log_of_oddness
 from exporter.series.frame import FloatArray, IntArray
 
-_WORTH = np.array([0.15, 0.15, 0.1])
+_WORTH = np.array([0.2, 0.15, 0.05])
 """How far beyond, in ranges, the newest value and the means of 1 and 6 hours each count 1."""
 _MOST = 6.0
 """What one of them counts at most: one huge spike is not as odd as a lasting excess, however high it goes."""
-_BOUNDARY = 3.0
+_BOUNDARY = 3.2
 """The sum at which a series with a long history is anomalous."""
 _LASTING = 2
 """From the mean of 6 hours on, an excess is a level."""
-_HALF_TRUSTED_DAYS = 2.0
-"""A history of so many days is trusted half: what has not been seen yet says less, the less was seen."""
 
 
 def beyond(baseline: Baseline) -> Detection:
@@ -30,7 +29,7 @@ def beyond(baseline: Baseline) -> Detection:
     The distances of the newest value and of the means of the last 1 and 6 hours are taken in shares of their own
     history's range, counted in steps of `_WORTH` up to `_MOST` each, and added: what goes on counts more than what flashes up.
     Numbers and form were chosen on the Numenta Anomaly Benchmark's labelled series (docs/evaluation.md), where
-    the boundary was crossed outside of labelled windows about once in 43 days.
+    the boundary was crossed outside of labelled windows about once in 56 days.
     """
     past = baseline.remembered
     reached = _reached(baseline)
@@ -122,8 +121,7 @@ def oddness_of(counted: FloatArray, days: FloatArray) -> FloatArray:
         counted: `[1 + hours × rows]`, as `steps_of` gives it.
         days: `[rows]`: how many taught it.
     """
-    trust = days / (days + _HALF_TRUSTED_DAYS)
-    oddness: FloatArray = counted.sum(axis=0) * trust / _BOUNDARY
+    oddness: FloatArray = counted.sum(axis=0) * trust_of(days) / _BOUNDARY
     return oddness
 
 

@@ -11,6 +11,8 @@ import numpy as np
 from exporter.screening.ordered import Ordered, quantiles
 from exporter.screening.policy import BoolArray
 from exporter.screening.slots import (
+    LONG_HIGH,
+    LONG_LOW,
     MAXIMUM,
     MEAN,
     MEAN_HIGH,
@@ -118,9 +120,10 @@ def expect(kept: SmallArray, usable: BoolArray, code: Code, per_day: int) -> Exp
     ranges = [_Range(_least(slots[:, MINIMUM]), _most(slots[:, MAXIMUM]), width)]
     means = Ordered.of(slots[:, MEAN], whole=False)
     ranges.append(_Range(_least(slots[:, MEAN_LOW]), _most(slots[:, MEAN_HIGH]), means.upper - means.lower))
-    for hours in HOURS[1:]:
-        rolled = Ordered.of(np.where(usable, _rolling(kept[:, MEAN], hours), np.nan), whole=False)
-        ranges.append(_Range(rolled.minimum, rolled.maximum, rolled.upper - rolled.lower))
+    rolled = Ordered.of(np.where(usable, _rolling(kept[:, MEAN], HOURS[1]), np.nan), whole=False)
+    # Means were also seen between the ends of slots: what is compared with the present must have been seen as it is.
+    longest = np.fmin(rolled.minimum, _least(slots[:, LONG_LOW])), np.fmax(rolled.maximum, _most(slots[:, LONG_HIGH]))
+    ranges.append(_Range(*longest, rolled.upper - rolled.lower))
     season_unit, above, below = _season(slots[:, MEAN], per_day, floor)
     return Expected(
         count=np.count_nonzero(usable, axis=1).astype(np.float64),

@@ -9,8 +9,10 @@ from exporter.screening.archive import (
     CALM_SINCE,
     COUNT,
     HIGH,
+    HIGH_LONG,
     LEAST,
     LOW,
+    LOW_LONG,
     MOST,
     ODD_SINCE,
     SUM,
@@ -22,6 +24,8 @@ from exporter.screening.expected import HOURS, Expected, expect, season_band
 from exporter.screening.past import Past
 from exporter.screening.policy import BoolArray
 from exporter.screening.slots import (
+    LONG_HIGH,
+    LONG_LOW,
     MAXIMUM,
     MEAN,
     MEAN_HIGH,
@@ -96,8 +100,9 @@ class History:
         self._refresh(rows, times)
         means = self._means(rows)
         running = self.archive.running[:, :rows]
-        np.fmin(running[LOW], means[0], out=running[LOW])
-        np.fmax(running[HIGH], means[0], out=running[HIGH])
+        for mean, low, high in zip(means, (LOW, LOW_LONG), (HIGH, HIGH_LONG), strict=True):
+            np.fmin(running[low], mean, out=running[low])
+            np.fmax(running[high], mean, out=running[high])
         expected = self._expected.rows(slice(rows))
         return Past(
             expected=expected,
@@ -181,6 +186,8 @@ class History:
             archive.kept[:rows, MEAN_HIGH, column] = np.where(
                 np.isfinite(running[HIGH]), running[HIGH], code.write(mean)
             )
+            for field, extreme in ((LONG_LOW, running[LOW_LONG]), (LONG_HIGH, running[HIGH_LONG])):
+                archive.kept[:rows, field, column] = np.where(np.isfinite(extreme), extreme, np.nan)
             archive.kept[:rows, SURPRISE, column] = running[SURPRISED]
 
     def _open(self, number: int) -> None:

@@ -12,6 +12,18 @@ from exporter.series.frame import FloatArray, IntArray
 
 LEAST_SLOTS = 24
 """With fewer slots than this, history says nothing about a series."""
+TRUSTED_DAYS = 10.0
+"""A history of so many days is trusted in full."""
+
+
+def trust_of(days: FloatArray) -> FloatArray:
+    """How much it says after so many days that something was never seen before, 0..1: the less was seen, the less.
+
+    Of n + 1 days that are alike the newest is the highest with a chance of 1 / (n + 1). So the trust grows with n + 1, up to
+    1: chosen on two-week pieces of labelled series (docs/evaluation.md).
+    """
+    trust: FloatArray = np.minimum((days + 1.0) / (TRUSTED_DAYS + 1.0), 1.0)
+    return trust
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,6 +45,11 @@ class Past:
         """[rows]: whether enough is known to judge by."""
         ready: BoolArray = self.expected.count >= LEAST_SLOTS
         return ready
+
+    @property
+    def trust(self) -> FloatArray:
+        """[rows]: how much it says that something was never seen before, as `trust_of` has it."""
+        return trust_of(self.days)
 
     def rows(self, which: slice | IntArray) -> Self:
         """What is known of some of the series."""

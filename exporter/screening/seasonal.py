@@ -13,7 +13,7 @@ def seasonal(baseline: Baseline) -> Detection:
 
     The band reaches from the lowest to the highest mean of an hour at this time, an hour more or less, on the last 7 days, so
     that it knows last week's weekday too. The distance beyond it, less the farthest such distance that history has seen, is
-    measured in the middle 90 % of the changes from one day to the next; at 1 the series is anomalous. Only for series that have a
+    measured in the middle 90 % of the changes from one day to the next; at 1 a series with a long history is anomalous. Only for series that have a
     daily shape (`expected._PERIODIC`). Chosen on labelled series: docs/evaluation.md.
     """
     past, policy = baseline.remembered, baseline.policy
@@ -25,7 +25,7 @@ def seasonal(baseline: Baseline) -> Detection:
     usual = np.where(up, past.season_high, past.season_low)
     change = ((hour - usual) * past.code.scale)[:, None]
     allowed = policy.matters(change, past.code.read(usual)[:, None])[:, 0]
-    oddness = np.fmax(np.fmax(above, below) / expected.season_unit, 0.0)
+    oddness = np.fmax(np.fmax(above, below) / expected.season_unit * past.trust, 0.0)
     oddness = np.where(past.ready & allowed, oddness, 0.0)
 
     def words(row: int, unit: str) -> str | None:

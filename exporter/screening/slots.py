@@ -1,7 +1,7 @@
 """Hourly summaries of series: what is kept of days that no window reaches back to.
 
 A slot is an hour of the clock (an interval, where that is longer). Of each series' values in it stay eight numbers, and
-three that screening adds. They are kept as 4-byte multiples of a scale around an offset, both the series' own: a
+five that screening adds. They are kept as 4-byte multiples of a scale around an offset, both the series' own: a
 timestamp of 1.7e9 s keeps its seconds, a value of 1e300 or 1e-300 its digits.
 """
 
@@ -16,10 +16,11 @@ from exporter.series.frame import FloatArray
 
 SmallArray = npt.NDArray[np.float32]
 
-MINIMUM, LOWER, TENTH, MEDIAN, NINE_TENTHS, UPPER, MAXIMUM, MEAN, MEAN_LOW, MEAN_HIGH, SURPRISE = range(11)
-FIELDS = 11
+MINIMUM, LOWER, TENTH, MEDIAN, NINE_TENTHS, UPPER, MAXIMUM, MEAN = range(8)
+MEAN_LOW, MEAN_HIGH, LONG_LOW, LONG_HIGH, SURPRISE = range(8, 13)
+FIELDS = 13
 """Of each slot: minimum, 0.5, 10, 50, 90 and 99.5 % quantiles, maximum, mean; the lowest and the highest mean of an hour
-that ended in it; and the greatest surprise of the detectors that look at the window alone."""
+that ended in it, likewise of the 6 hours (see `expected.HOURS`); and the greatest surprise of the detectors that look at the window alone."""
 SHARES = np.array([0.0, 0.005, 0.1, 0.5, 0.9, 0.995, 1.0])
 """Of the first seven fields."""
 

@@ -54,7 +54,7 @@ def log_boundary(interval: float, sensitivity_days: float) -> float:
 def log_of_oddness(oddness: FloatArray, boundary: float, sensitivity_days: float) -> FloatArray:
     """The logarithm of the tail probability of a sight whose rate was measured, not modelled.
 
-    The labelled series (docs/evaluation.md) cross an oddness of 0.1, 0.3, 1, 2 and 3 about once in 7, 14, 43, 102 and 227 days outside
+    The labelled series (docs/evaluation.md) cross an oddness of 0.1, 0.3, 1, 2 and 3 about once in 9, 18, 56, 97 and 367 days outside
     of labelled windows. 1 is taken as once in 30 days, and once in N days as `(N / 30) ** 0.85`.
 
     Args:

@@ -6,7 +6,6 @@ from screening_support import MIDNIGHT, baseline_with, followed, kinds, noise, p
 
 from exporter.screening.beyond import (
     _BOUNDARY,
-    _HALF_TRUSTED_DAYS,
     _MOST,
     _WORTH,
     beyond,
@@ -26,7 +25,7 @@ def oddness(detection, baseline):
 def counted(excesses, days=14.0):
     """The sum by hand: excesses in ranges of the newest value and of the means."""
     steps = sum(min(excess / worth, _MOST) for excess, worth in zip(excesses, _WORTH.tolist(), strict=True))
-    return steps * days / (days + _HALF_TRUSTED_DAYS) / _BOUNDARY
+    return steps * min((days + 1) / 11, 1) / _BOUNDARY
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,9 @@ from screening_support import LENGTHS, baseline_with, names, past_of
 
 from exporter.config.model import Selection
 from exporter.screening.baseline import Settings
-from exporter.screening.beyond import _BOUNDARY, _HALF_TRUSTED_DAYS, _MOST, _WORTH, beyond
+from exporter.screening.beyond import _BOUNDARY, _MOST, _WORTH, beyond
 from exporter.screening.groups import group_rows
+from exporter.screening.past import TRUSTED_DAYS
 from exporter.screening.policy import policy_of
 from exporter.screening.recorded import Closer, recorded_scores, screen_recorded, worth_a_look
 from exporter.screening.screen import screen
@@ -36,8 +37,8 @@ def test_the_rules_count_with_the_numbers_of_the_screen():
     clamped = re.findall(r"clamp\(.*? / ([\d.]+), -(\d+), (\d+)\)", expression)
     assert [float(worth) for worth, _, _ in clamped] == _WORTH.tolist()
     assert {float(most) for _, *mosts in clamped for most in mosts} == {_MOST}
-    trusted, boundary = re.search(r"days14d\[2h\]\) \+ (\d+)\) / (\d+)$", expression).groups()
-    assert (float(trusted), float(boundary)) == (_HALF_TRUSTED_DAYS, _BOUNDARY)
+    trusted, boundary = re.search(r"clamp_max\(.*days14d\[2h\]\) \+ 1\) / (\d+), 1\) / ([\d.]+)$", expression).groups()
+    assert (float(trusted), float(boundary)) == (TRUSTED_DAYS + 1, _BOUNDARY)
 
 
 def recorded_of(distances, days, policy, settings=None, closer=True):
@@ -45,7 +46,7 @@ def recorded_of(distances, days, policy, settings=None, closer=True):
     distances = np.array(distances, dtype=np.float64)[:, None]
     present = np.where(distances > 0, 10 + 10 * distances, np.where(distances < 0, 10 * distances, 5.0))
     steps = np.clip(distances[:, 0] / _WORTH, -_MOST, _MOST)
-    total = steps.sum() * days / (days + _HALF_TRUSTED_DAYS) / _BOUNDARY
+    total = steps.sum() * min((days + 1) / (TRUSTED_DAYS + 1), 1) / _BOUNDARY
     frame = Frame("t", names(1), np.zeros(1, np.intp), np.array([1.7e9]), np.array([[total]]), INTERVAL)
     ends = np.zeros((LENGTHS, 1)), np.full((LENGTHS, 1), 10.0)
     one = [np.array([number]) for number in (10.0, 5.0, days)]
@@ -91,7 +92,7 @@ def test_sensitivity_moves_the_boundary_as_it_does_for_the_screen():
     policy = policy_of([Selection(series="load")], np.zeros(1, dtype=np.intp))
     for days in (1.0, 30.0, 365.0):
         result, _ = recorded_of((0.3, 0.1, 0.0), 14.0, policy, Settings(sensitivity_days=days))
-        oddness = (0.3 / 0.15 + 0.1 / 0.15) * 14 / 16 / 3 / (days / 30) ** 0.85
+        oddness = (0.3 / 0.2 + 0.1 / 0.15) / 3.2 / (days / 30) ** 0.85
         assert result.score[0] == pytest.approx(oddness / (1 + oddness))
 
 

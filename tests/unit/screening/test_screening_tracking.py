@@ -281,7 +281,7 @@ SPIKE = [2000.0]
 
 
 def level(hours):
-    return [40.0] * (12 * hours)
+    return [80.0] * (12 * hours)
 
 
 @pytest.mark.parametrize(
@@ -300,9 +300,12 @@ def level(hours):
 )
 def test_an_oddness_has_lasted_only_as_long_as_the_values_were_odd(for_, excess, begins):
     """Values each five minutes; the begin of the episode in instants after that of the excess, within two."""
-    values = noise(1, 288 + 60)
-    values[0, 288 : 288 + len(excess)] += excess
-    onsets = [onset - 288 for onset in followed(values, interval=300.0, window=48, for_=for_).onsets() if onset >= 288]
+    begin = 3 * 288
+    values = noise(1, begin + 60)
+    values[0, begin : begin + len(excess)] += excess
+    onsets = [
+        onset - begin for onset in followed(values, interval=300.0, window=48, for_=for_).onsets() if onset >= begin
+    ]
     if begins is None:
         assert onsets == []
     else:
