@@ -55,6 +55,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_status(commands.add_parser("status", help="show the servers and their models"))
     _add_once(commands.add_parser("once", help="collect, judge once, print the verdicts"))
     _add_demo(commands.add_parser("demo", help="show everything on this machine; needs no LM Studio"))
+    _add_embedded(commands.add_parser("embedded", help="serve a small model as LM Studio would, for those without it"))
     _add_eval(commands.add_parser("eval", help="measure screen and model on labelled data"))
     return parser
 
@@ -151,6 +152,21 @@ def _add_demo(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(command=_demo)
 
 
+def _add_embedded(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--model", type=Path, default=None, metavar="FILE.gguf", help="another model than that of the demo"
+    )
+    parser.add_argument(
+        "--web.listen-address",
+        dest="listen",
+        default="127.0.0.1:1234",
+        metavar="ADDRESS",
+        help="host:port; who reaches it may use the model (default 127.0.0.1:1234)",
+    )
+    _add_logging(parser)
+    parser.set_defaults(command=_embedded)
+
+
 def _add_eval(parser: argparse.ArgumentParser) -> None:
     add_arguments(parser, _duration)
     _add_logging(parser, level="error")
@@ -179,6 +195,7 @@ def _run(arguments: argparse.Namespace) -> int:
     from exporter.app import App, Options
     from exporter.loading import load
     from exporter.logs import configure, fields
+    from exporter.systemd import notify
 
     if arguments.check_only:
         return _check(arguments)
@@ -194,6 +211,7 @@ def _run(arguments: argparse.Namespace) -> int:
     for number in (signal.SIGTERM, signal.SIGINT, *([reload_signal] if reload_signal else [])):
         signal.signal(number, lambda received, _frame: signals.put(received))
     app.start()
+    notify("READY=1")
     try:
         while signals.get() == reload_signal:
             try:
@@ -201,6 +219,7 @@ def _run(arguments: argparse.Namespace) -> int:
             except LmwatchError:
                 continue  # already logged and shown on the board
         logger.info("stopping")
+        notify("STOPPING=1")
     finally:
         app.stop()
     return 0
@@ -246,6 +265,14 @@ def _demo(arguments: argparse.Namespace) -> int:
         listen=arguments.listen,
         seed=arguments.seed,
     )
+
+
+def _embedded(arguments: argparse.Namespace) -> int:
+    from exporter.demo.serve import serve_model
+    from exporter.logs import configure
+
+    configure(arguments.log_level, arguments.log_format, sys.stderr)
+    return serve_model(model=arguments.model, listen=arguments.listen)
 
 
 def _eval(arguments: argparse.Namespace) -> int:

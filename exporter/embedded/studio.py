@@ -23,6 +23,7 @@ from exporter.embedded.studio_predict import ApiLevel, Habits, Route, Service
 from exporter.embedded.studio_websocket import wants_websocket
 from exporter.errors import LmwatchError
 
+_ALL_ADDRESSES = "0.0.0.0"  # noqa: S104 - compared with, not listened on
 _KEPT_REQUESTS = 1000
 _PREDICTS = ("/chat", "/completions", "/responses", "/messages")
 _GREETING = "/lmstudio-greeting"
@@ -34,10 +35,11 @@ _FIRST_PID = 40_000
 
 
 class StudioServer:
-    """An LM Studio on the loopback address.
+    """An LM Studio on the loopback address, unless another is named.
 
     Args:
         models: what is on disk. An engine stands for its model and is loaded from the start, to stay.
+        host: the IPv4 address to listen on.
         port: to listen on; 0 takes a free one and keeps it when started again.
         api_token: what `Authorization: Bearer` must carry; None lets everybody in.
         jit: whether a request loads the model that it names.
@@ -56,6 +58,7 @@ class StudioServer:
         self,
         models: Sequence[DownloadedModel | Engine],
         *,
+        host: str = "127.0.0.1",
         port: int = 0,
         api_token: str | None = None,
         jit: bool = True,
@@ -70,6 +73,7 @@ class StudioServer:
     ) -> None:
         clock = clock or SystemClock()
         self.faults = faults or FaultPlan()
+        self._host = host
         self._port = port
         self._keep_alive_seconds = keep_alive_seconds
         self._habits = Habits(api_level, api_token, slot_wait_seconds, v0_stream_stats)
@@ -110,10 +114,14 @@ class StudioServer:
         powered_by = {} if self._habits.api_level == "openai" else {"X-Powered-By": "Express"}
         try:
             self._listener = Listener(
-                self._port, self._answer, keep_alive_seconds=self._keep_alive_seconds, headers=powered_by
+                self._port,
+                self._answer,
+                host=self._host,
+                keep_alive_seconds=self._keep_alive_seconds,
+                headers=powered_by,
             )
         except OSError as error:
-            raise LmwatchError(f"cannot listen on 127.0.0.1:{self._port}: {error.strerror}") from error
+            raise LmwatchError(f"cannot listen on {self._host}:{self._port}: {error.strerror}") from error
         self._port = self._listener.port
         self._starts += 1
         self._listener.start()
@@ -142,8 +150,9 @@ class StudioServer:
 
     @property
     def url(self) -> str:
-        """Where it answers, without a slash at the end."""
-        return f"http://127.0.0.1:{self._port}"
+        """Where it answers on this machine, without a slash at the end."""
+        host = "127.0.0.1" if self._host == _ALL_ADDRESSES else self._host
+        return f"http://{host}:{self._port}"
 
     @property
     def pid(self) -> int:

@@ -236,16 +236,17 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 class Listener(ThreadingMixIn, TCPServer):
-    """Accepts connections on the loopback address, one thread each.
+    """Accepts connections, one thread each.
 
     Args:
+        host: the IPv4 address to listen on.
         port: to listen on; 0 takes a free one.
         answer: called with each request, on the connection's thread.
         keep_alive_seconds: how long a connection may stay silent before it is closed.
         headers: sent with each response.
 
     Raises:
-        OSError: the port is taken.
+        OSError: the port is taken, or the host is no address of this machine.
     """
 
     daemon_threads = True
@@ -257,6 +258,7 @@ class Listener(ThreadingMixIn, TCPServer):
         port: int,
         answer: Callable[[Call], None],
         *,
+        host: str = "127.0.0.1",
         keep_alive_seconds: float = 5.0,
         headers: Mapping[str, str] | None = None,
     ) -> None:
@@ -266,7 +268,7 @@ class Listener(ThreadingMixIn, TCPServer):
         self.stopping = threading.Event()
         self._lock = threading.Lock()
         self._open: dict[socket.socket, threading.Thread] = {}
-        super().__init__(("127.0.0.1", port), _Handler)
+        super().__init__((host, port), _Handler)
         self._thread = threading.Thread(
             target=self.serve_forever, kwargs={"poll_interval": _STOP_POLL_SECONDS}, name="listener", daemon=True
         )

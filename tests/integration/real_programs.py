@@ -24,6 +24,24 @@ def program(name: str) -> str:
     return found
 
 
+def unpacked(name: str, folder: Path) -> tuple[str, Path]:
+    """Path and working directory of one of Alertmanager's programs that finds its templates.
+
+    Debian's build reads them from `/usr/share/prometheus`, where only an installed package puts them. For one that was
+    merely unpacked, a copy in `folder` gets a path of the same length, relative to the working directory.
+    """
+    path = Path(program(name))
+    root = path.parents[2]
+    if root == Path("/"):
+        return str(path), folder
+    there, here = b"/usr/share/prometheus/alertmanager", b"usr//share/prometheus/alertmanager"
+    copy = folder / name
+    if not copy.exists():
+        copy.write_bytes(path.read_bytes().replace(there, here))
+        copy.chmod(0o755)
+    return str(copy), root
+
+
 def eventually(probe: Callable[[], T], *, seconds: float = 30.0, what: str) -> T:
     """The first true value that `probe` gives; fails with its last value when none comes in time."""
     deadline = time.monotonic() + seconds
@@ -108,6 +126,61 @@ class Prometheus:
         """The active targets with their health and last error."""
         active: list[dict[str, Any]] = json.loads(fetch(f"{self.url}/api/v1/targets")[1])["data"]["activeTargets"]
         return active
+
+    def _ready(self) -> bool:
+        with contextlib.suppress(OSError):
+            return fetch(f"{self.url}/-/ready")[0] == 200
+        return False
+
+
+class Alertmanager:
+    """A real Alertmanager, alone and without a cluster, on a free port of loopback."""
+
+    def __init__(self, config: str, folder: Path) -> None:
+        folder.mkdir()
+        self.url = f"http://127.0.0.1:{free_port()}"
+        self._folder = folder
+        (folder / "alertmanager.yml").write_text(config)
+        self._stack = contextlib.ExitStack()
+
+    def start(self) -> "Alertmanager":
+        """Start it and wait until it is ready; after `stop` it comes back on the same port, without the alerts it had."""
+        path, root = unpacked("prometheus-alertmanager", self._folder)
+        arguments = [
+            path,
+            f"--config.file={self._folder / 'alertmanager.yml'}",
+            f"--storage.path={self._folder / 'data'}",
+            f"--web.listen-address={self.url.removeprefix('http://')}",
+            "--cluster.listen-address=",
+        ]
+        process = self._stack.enter_context(running(arguments, self._folder / "log", cwd=root))
+        eventually(lambda: process.poll() is not None or self._ready(), what="Alertmanager ready")
+        assert process.poll() is None, (self._folder / "log").read_text()
+        return self
+
+    def stop(self) -> None:
+        """End it."""
+        self._stack.close()
+
+    def alerts(self, *matchers: str) -> list[dict[str, Any]]:
+        """The alerts that it holds as active, as its API gives them: all, or those that every matcher takes."""
+        return self._list("alerts", matchers)
+
+    def groups(self, *matchers: str) -> list[dict[str, Any]]:
+        """The alerts as its routing groups them, each group with its receiver."""
+        return self._list("alerts/groups", matchers)
+
+    def post(self, kind: str, document: object) -> tuple[int, str]:
+        """Status and text of what it answers to a document, such as a silence for `silences`."""
+        body = json.dumps(document).encode()
+        return fetch(f"{self.url}/api/v2/{kind}", data=body, headers={"Content-Type": "application/json"})
+
+    def _list(self, kind: str, matchers: tuple[str, ...]) -> list[dict[str, Any]]:
+        query = urllib.parse.urlencode([("filter", matcher) for matcher in matchers])
+        status, text = fetch(f"{self.url}/api/v2/{kind}?{query}")
+        assert status == 200, text
+        listed: list[dict[str, Any]] = json.loads(text)
+        return listed
 
     def _ready(self) -> bool:
         with contextlib.suppress(OSError):

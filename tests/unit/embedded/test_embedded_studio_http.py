@@ -126,3 +126,22 @@ def test_many_clients_at_once(make_studio: MakeStudio) -> None:
         said = [answer["choices"][0]["message"]["content"] for answer in answers]
     assert said == [f"number {n}" for n in range(64)]
     wait_until(lambda: len(engine.asked) == 64, "all were asked")
+
+
+def test_it_listens_where_it_is_told_to_and_nowhere_else() -> None:
+    with StudioServer([ScriptedEngine(["yes"])], host="127.0.0.2") as studio:
+        assert studio.url == f"http://127.0.0.2:{studio.port}"
+        with socket.create_connection(("127.0.0.2", studio.port), timeout=5) as connection:
+            connection.sendall(GET)
+            assert b"200 OK" in read_greeting(connection)
+        with pytest.raises(ConnectionRefusedError), connected(studio.port):
+            pass
+
+
+def test_all_addresses_are_reached_by_loopback() -> None:
+    assert StudioServer([], host="0.0.0.0", port=1234).url == "http://127.0.0.1:1234"
+
+
+def test_a_host_of_another_machine_is_refused_with_its_name() -> None:
+    with pytest.raises(LmwatchError, match=r"cannot listen on 192\.0\.2\.1:0: "):
+        StudioServer([], host="192.0.2.1").start()
