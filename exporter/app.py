@@ -1,11 +1,13 @@
 """The application: the one place that puts the parts together, starts and stops them, and reloads."""
 
 import logging
+import socket
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from exporter.board import ReloadState
 from exporter.clock import Clock, SystemClock
@@ -19,6 +21,7 @@ from exporter.logs import fields
 from exporter.reasoning.verdict import Verdict
 from exporter.runtime import Runtime, make_services
 from exporter.screening.result import ScreenedGroup
+from exporter.web.access import webhook_bearer
 from exporter.web.routes import WebDeps, create_app
 from exporter.web.server import WebServer
 
@@ -26,6 +29,8 @@ logger = logging.getLogger(__name__)
 
 STOP_SECONDS = 8.0
 """How long an orderly end may take; a supervisor's patience is usually 10 s."""
+_DRAIN_SECONDS = 3.0
+"""Of them, for the alerts that wait to be delivered."""
 _HOUR = 3600.0
 
 
@@ -67,7 +72,15 @@ class App:
         _warn_of_keys_without_effect(config)
         self.journal = Journal(config.journal.path if config.journal else None)
         self._histories = Histories(_history_folder(config))
-        self._services = make_services(clock, self.journal, on_verdict, self._histories)
+        external_url = config.web.external_url or ""
+        self._services = make_services(
+            clock,
+            self.journal,
+            on_verdict,
+            self._histories,
+            external_url=external_url,
+            base_url=external_url or _own_url(options.listen),
+        )
         self.board = self._services.reporter.board
         self.runtime = Runtime(config, self._services)
         deps = WebDeps(
@@ -77,10 +90,15 @@ class App:
             reload=self.reload,
             config_text=lambda: redacted_yaml(self.runtime.config),
             groups=self.groups,
-            external_url=config.web.external_url or "",
+            alerts=self._services.alerts.active,
+            webhook=self._receive,
+            webhook_token=self._webhook_token,
+            notifications=self._notifications,
+            external_url=external_url,
             clock=clock,
         )
-        self._server = WebServer(create_app(deps), options.listen, options.web_config)
+        bearer = webhook_bearer(self._webhook_token, deps.external_url)
+        self._server = WebServer(create_app(deps), options.listen, options.web_config, bearer=bearer)
 
     @property
     def addresses(self) -> Sequence[str]:
@@ -95,8 +113,11 @@ class App:
             undo.callback(self._server.stop)
             self._services.scheduler.start()
             undo.callback(self._services.scheduler.stop)
+            undo.callback(lambda: self._services.alerts.stop(_DRAIN_SECONDS))
             undo.callback(lambda: self.runtime.stop(STOP_SECONDS / 2))
+            undo.callback(lambda: self._services.inbox.stop(STOP_SECONDS / 4))
             self.runtime.start()
+            self._services.inbox.start()
             self._housekeeping()
             self._cleanup = undo.pop_all()
 
@@ -138,8 +159,17 @@ class App:
 
     def groups(self, watch: str) -> Sequence[ScreenedGroup]:
         """The groups of a watch with their most anomalous series; empty for a watch that does not exist."""
-        watcher = self.runtime.watchers.get(watch)
-        return watcher.groups() if watcher else ()
+        return self.runtime.groups(watch)
+
+    def _receive(self, body: bytes) -> tuple[int, str]:
+        received = self._services.inbox.receive(body)
+        return received.status, received.text
+
+    def _webhook_token(self) -> Path | None:
+        return self.runtime.config.alerting.webhook.token_file
+
+    def _notifications(self, limit: int) -> Sequence[Mapping[str, Any]]:
+        return [asdict(stored) for stored in self.journal.notifications.list(limit)]
 
     def _housekeeping(self) -> None:
         def prune() -> None:
@@ -162,6 +192,11 @@ def _history_folder(config: Config) -> Path | None:
     """Where histories are kept: beside the journal."""
     path = config.journal.path if config.journal else None
     return path.with_name(f"{path.name}.history") if path else None
+
+
+def _own_url(listen: Sequence[str]) -> str:
+    """How others may reach us where the configuration does not say it, as Prometheus works it out."""
+    return f"http://{socket.gethostname()}:{listen[0].rpartition(':')[2]}" if listen else ""
 
 
 def _warn_of_keys_without_effect(config: Config) -> None:

@@ -12,6 +12,7 @@ from typing import Literal, TypeVar
 
 from exporter.lmstudio.wire import ServerHealth
 from exporter.reasoning.verdict import Verdict
+from exporter.screening.result import THRESHOLD
 from exporter.series.frame import FloatArray
 from exporter.series.labels import Labels, Series
 from exporter.sources.collected import Collected
@@ -62,6 +63,8 @@ class WatchPicture:
     """How much the model's word counts in the scores, 0..1."""
     prompt_tokens: int | None = None
     """What the last prompt of this watch took, by the server's own count where it gave one."""
+    threshold: float = THRESHOLD
+    """From which score on a series of this watch is anomalous, 0..1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +75,18 @@ class ReloadState:
     last_success_at: float
     """Unix seconds."""
     error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class HeartbeatState:
+    """When lmwatch last found the anomaly that it plants for itself; times are Unix seconds."""
+
+    interval_seconds: float
+    """From one planted anomaly to the next."""
+    screen_success_at: float
+    """When the screen alone was last right; before the first time, when the heartbeat began."""
+    success_at: float | None
+    """When a model's verdict was last right, or could first be expected; None while no model is asked, to spare it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,6 +102,10 @@ class Board:
     rendered: Mapping[str, Mapping[str, bytes]] = field(default_factory=dict)
     """By watch, by metric family: the sample lines in text format, rendered when the watch was published."""
     ready: bool = False
+    heartbeat: HeartbeatState | None = None
+    """None where it is off."""
+    external_url: str = ""
+    """Under which address people reach lmwatch; empty where that is not configured."""
 
 
 class BoardHolder:

@@ -57,6 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_demo(commands.add_parser("demo", help="show everything on this machine; needs no LM Studio"))
     _add_embedded(commands.add_parser("embedded", help="serve a small model as LM Studio would, for those without it"))
     _add_eval(commands.add_parser("eval", help="measure screen and model on labelled data"))
+    _add_rules(commands.add_parser("rules", help="print or write the alerting rules for Prometheus"))
     return parser
 
 
@@ -171,6 +172,20 @@ def _add_eval(parser: argparse.ArgumentParser) -> None:
     add_arguments(parser, _duration)
     _add_logging(parser, level="error")
     parser.set_defaults(command=_eval)
+
+
+def _add_rules(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("name", nargs="?", metavar="FILE", help="print this one; without it, list them")
+    parser.add_argument(
+        "--output", type=Path, default=None, metavar="DIR", help="write them into this folder, replacing older ones"
+    )
+    parser.add_argument(
+        "--runbook-url",
+        default=None,
+        metavar="URL",
+        help="link alerts to a copy of docs/runbooks.md at this address (default: lmwatch's own page)",
+    )
+    parser.set_defaults(command=_rules)
 
 
 def _duration(text: str) -> float:
@@ -300,6 +315,25 @@ def _eval(arguments: argparse.Namespace) -> int:
         only=arguments.only,
         typed=arguments.typed,
     )
+
+
+def _rules(arguments: argparse.Namespace) -> int:
+    from exporter import shipped
+
+    found = shipped.rules()
+    if arguments.runbook_url is not None:
+        found = shipped.with_runbooks_at(arguments.runbook_url, found)
+    if arguments.name is not None:
+        found = (shipped.pick(found, arguments.name),)
+    if arguments.output is not None:
+        for path in shipped.write(found, arguments.output):
+            print(path)
+    elif arguments.name is not None:
+        print(found[0].text, end="")
+    else:
+        for one in found:
+            print(f"{one.name:24} {one.summary}")
+    return 0
 
 
 def entry() -> NoReturn:

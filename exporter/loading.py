@@ -26,8 +26,6 @@ def without_effect(config: Config) -> tuple[str, ...]:
     """The keys in use that this version accepts and does nothing with."""
     watches = [(f"watches[{number}]", watch) for number, watch in enumerate(config.watches)]
     used = {
-        "alerting.alertmanagers": bool(config.alerting.alertmanagers),
-        "alerting.webhook": config.alerting.webhook.enabled,
         "grafana": config.grafana is not None,
         **{f"{name}.screen": watch.screen != "local" for name, watch in watches},
     }

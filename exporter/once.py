@@ -98,7 +98,8 @@ def hurried(config: Config, collect_seconds: float) -> Config:
             }
         watches.append(watch.model_copy(update=changes))
     servers = [server.model_copy(update={"queue_limit": _ALL}) for server in config.servers]
-    return config.model_copy(update={"servers": servers, "sources": sources, "watches": watches})
+    silent = config.heartbeat.model_copy(update={"interval": 0.0})
+    return config.model_copy(update={"servers": servers, "sources": sources, "watches": watches, "heartbeat": silent})
 
 
 def _collect(runtime: Runtime, threads: Executor, seconds: float) -> None:

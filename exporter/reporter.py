@@ -6,8 +6,9 @@ from collections.abc import Callable, Collection
 from dataclasses import replace
 from types import MappingProxyType
 
-from exporter.board import Board, BoardHolder, WatchPicture
+from exporter.board import Board, BoardHolder, HeartbeatState, WatchPicture
 from exporter.clock import Clock
+from exporter.config.watches import HEARTBEAT_WATCH
 from exporter.errors import TransientError
 from exporter.journal.store import Event, Journal, Record
 from exporter.lmstudio.breaker import State
@@ -162,10 +163,28 @@ class Reporter:
             logger.info(
                 "watch changed state", extra=fields(watch=picture.name, state=picture.state, reason=picture.reason)
             )
-        self.board.put_watch(picture, self._renderer.render(picture))
+        # A planted anomaly must reach nobody's alert rules.
+        scored = picture.name != HEARTBEAT_WATCH
+        self.board.put_watch(picture, self._renderer.render(picture) if scored else {})
+
+    def heartbeat(self, state: HeartbeatState | None) -> None:
+        """How the heartbeat goes; None where it is off."""
+        self.board.update(lambda board: replace(board, heartbeat=state))
 
     def verdict(self, verdict: Verdict) -> None:
         """A verdict was reached: kept first, then told. One that cannot be kept is shown all the same."""
+        self.keep(verdict)
+        logger.info(
+            "verdict",
+            extra=fields(watch=verdict.watch, id=verdict.id, outcome=verdict.outcome, summary=verdict.summary),
+        )
+        ratio = estimate_ratio(verdict)
+        if ratio is not None:
+            self.instruments.estimate(verdict.server, verdict.model, ratio)
+        self._listener(verdict)
+
+    def keep(self, verdict: Verdict) -> None:
+        """Put a verdict into the journal, in the place of one with the same id."""
         record = Record(
             id=verdict.id,
             watch=verdict.watch,
@@ -178,14 +197,6 @@ class Reporter:
             self._journal.put(record)
         except TransientError as error:
             logger.error("a verdict was not kept", extra=fields(id=verdict.id, error=str(error)))  # noqa: TRY400
-        logger.info(
-            "verdict",
-            extra=fields(watch=verdict.watch, id=verdict.id, outcome=verdict.outcome, summary=verdict.summary),
-        )
-        ratio = estimate_ratio(verdict)
-        if ratio is not None:
-            self.instruments.estimate(verdict.server, verdict.model, ratio)
-        self._listener(verdict)
 
     def circuit(self, server: str, state: State) -> None:
         """A server's circuit breaker is in this state."""

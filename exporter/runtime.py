@@ -7,21 +7,32 @@ their queues) passes from the old runtime to the new one.
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
+from exporter.alerting.alertmanager import REASONS
+from exporter.alerting.bridge import TICK_SECONDS, AlertBridge
+from exporter.alerting.delivery import CAPACITY
+from exporter.alerting.fleet import Fleet
+from exporter.alerting.inbox import Inbox
+from exporter.alerting.keeping import Keeper
+from exporter.alerting.window import Sights
 from exporter.board import Board, BoardHolder, ReloadState
 from exporter.clock import Clock
 from exporter.config.model import Config, Scrape, Source, Watch
+from exporter.config.watches import HEARTBEAT_WATCH
 from exporter.errors import LmwatchError, TransientError
+from exporter.heartbeat import Heartbeat
 from exporter.journal.histories import Histories
 from exporter.journal.store import Journal
 from exporter.lmstudio.pool import Pool, make_pool
 from exporter.lmstudio.tokens import TokenCounter
 from exporter.metrics.exposition import Exposition, make_registry
 from exporter.metrics.instruments import Instruments
+from exporter.metrics.pushing import PushInstruments
 from exporter.metrics.rendering import WatchRenderer
+from exporter.metrics.webhook import WebhookInstruments
 from exporter.observers import Observers
 from exporter.reasoning.analyst import Analyst
 from exporter.reasoning.memory import Memory
@@ -29,6 +40,7 @@ from exporter.reasoning.sight import Sight
 from exporter.reasoning.verdict import Verdict
 from exporter.reporter import Reporter
 from exporter.scheduling import KINDS, Kind, Scheduler
+from exporter.screening.result import ScreenedGroup
 from exporter.sources.prometheus import PrometheusSource
 from exporter.sources.scrape import ScrapeSource, ScrapeTarget
 from exporter.watching.feed import Feed, QueryFeed, ScrapeFeed
@@ -57,41 +69,68 @@ class Services:
     scheduler: Scheduler
     reporter: Reporter
     exposition: Exposition
+    alerts: AlertBridge
     tokens: TokenCounter
     memory: Memory
     sight: Sight
     histories: Histories | None
+    inbox: Inbox
     filling: threading.Lock = field(default_factory=threading.Lock)
     """Held by the watch whose history is being filled: one at a time."""
 
 
 def make_services(
-    clock: Clock, journal: Journal, on_verdict: Callable[[Verdict], None], histories: Histories | None = None
+    clock: Clock,
+    journal: Journal,
+    on_verdict: Callable[[Verdict], None],
+    histories: Histories | None = None,
+    *,
+    external_url: str = "",
+    base_url: str = "",
 ) -> Services:
     """What outlives a configuration, nothing of it started.
 
     Args:
         clock: tells the time.
-        journal: keeps verdicts.
+        journal: keeps verdicts and alerts.
         on_verdict: told each verdict after it was kept.
         histories: keep what is remembered of series over a restart; None where nothing is kept.
+        external_url: under which address people reach lmwatch; empty where that is not configured.
+        base_url: what goes in front of a page's path in links for others; empty where it is not known.
     """
     now = clock.now()
-    board = BoardHolder(Board(started_at=now, reload=ReloadState(successful=True, last_success_at=now)))
+    loaded = ReloadState(successful=True, last_success_at=now)
+    board = BoardHolder(Board(started_at=now, reload=loaded, external_url=external_url))
     registry = make_registry(board.current)
     instruments = Instruments(registry)
     for kind in KINDS:
         instruments.declare_job(kind)
+    reporter = Reporter(clock, board, instruments, WatchRenderer(), journal, listener=on_verdict)
+    tokens, memory = TokenCounter(), _memory_of(journal)
+    inbox = Inbox(
+        clock,
+        journal,
+        WebhookInstruments(registry),
+        Analyst(tokens.estimate, tokens.learn, memory),
+        base_url=base_url,
+        on_verdict=reporter.verdict,
+    )
     return Services(
         clock=clock,
         scheduler=Scheduler(instruments.job_missed),
-        reporter=Reporter(clock, board, instruments, WatchRenderer(), journal, listener=on_verdict),
+        reporter=reporter,
         exposition=Exposition(registry, board.current),
-        tokens=TokenCounter(),
-        memory=_memory_of(journal),
+        alerts=_alerts(clock, board, journal, PushInstruments(registry, REASONS, CAPACITY)),
+        tokens=tokens,
+        memory=memory,
         sight=Sight(),
         histories=histories,
+        inbox=inbox,
     )
+
+
+def _alerts(clock: Clock, board: BoardHolder, journal: Journal, instruments: PushInstruments) -> AlertBridge:
+    return AlertBridge(clock, board.current, Keeper(journal.alerts), Fleet(instruments, clock), instruments)
 
 
 def _memory_of(journal: Journal) -> Memory:
@@ -128,13 +167,16 @@ class Runtime:
         self.scrapes = {source.name: self._scrape(source, previous) for source in config.sources if source.scrape}
         self.queries = {source.name: self._query(source, previous) for source in config.sources if source.prometheus}
         self.watchers = {watch.name: self._watcher(watch, previous) for watch in config.watches}
+        self.heartbeat = self._heartbeat(previous)
+        if self.heartbeat is not None:
+            self.watchers[HEARTBEAT_WATCH] = self.heartbeat.watcher
 
     def announce(self) -> None:
         """Let the reporter expect news of everything that this configuration names."""
         self._services.reporter.announce(
             servers=[server.name for server in self.config.servers],
             sources=[source.name for source in self.config.sources],
-            watches=[watch.name for watch in self.config.watches],
+            watches=list(self.watchers),
         )
 
     def start(self) -> None:
@@ -164,6 +206,12 @@ class Runtime:
                 self._start_scraping(config.name, config.scrape, known)
         for watch in self.config.watches:
             self._start_watching(watch, known)
+        self._start_heartbeat(known)
+        alerts = self._services.alerts
+        alerts.follow(self.config, self.groups)
+        self._every(TICK_SECONDS, alerts.tick, "alerts", "poll", of=alerts, known=known)
+        sights = Sights(self.config.sources, self.queries, self.watchers)
+        self._services.inbox.follow(self.config.alerting.webhook, sights, self.pool)
 
     def stop(self, timeout: float) -> None:
         """End everything within `timeout` seconds; calls to models that are under way are abandoned."""
@@ -179,6 +227,11 @@ class Runtime:
         self.keep()
         self.observers.stop(timeout / 2)
         self.pool.stop(timeout / 2)
+
+    def groups(self, watch: str) -> Sequence[ScreenedGroup]:
+        """The groups of a watch with their most anomalous series; empty for a watch that does not exist."""
+        watcher = self.watchers.get(watch)
+        return watcher.groups() if watcher else ()
 
     def keep(self) -> None:
         """Save what the watches remember of their targets."""
@@ -252,7 +305,7 @@ class Runtime:
         reporter.retain(
             servers=[server.name for server in self.config.servers],
             sources=inherited,
-            watches=[watch.name for watch in self.config.watches],
+            watches=list(self.watchers),
         )
         self.announce()
 
@@ -306,9 +359,28 @@ class Runtime:
         queried = QueryFeed(watch, query, reporter.collected) if query is not None else None
         feed: Feed = queried or ScrapeFeed(watch, self.scrapes[watch.source])
         analyst = Analyst(services.tokens.estimate, services.tokens.learn, services.memory, services.sight)
-        judging = Judging(self.pool, analyst, reporter.instruments, reporter.verdict)
+        firing = services.inbox.firing.words
+        judging = Judging(self.pool, analyst, reporter.instruments, reporter.verdict, firing)
         keeper = services.histories.of(watch.name) if services.histories is not None else None
         return Watcher(watch, feed, judging, reporter.picture, services.clock, keeper=keeper, past=queried)
+
+    def _heartbeat(self, previous: "Runtime | None") -> Heartbeat | None:
+        interval = self.config.heartbeat_interval
+        if not interval:
+            return None
+        known = previous.heartbeat if previous is not None and previous.pool is self.pool else None
+        if known is not None and known.interval == interval:
+            return known
+        services = self._services
+        return Heartbeat(interval, self.pool, services.reporter, services.tokens, services.clock)
+
+    def _start_heartbeat(self, known: dict[str, object]) -> None:
+        heartbeat = self.heartbeat
+        self._services.reporter.heartbeat(heartbeat.state if heartbeat is not None else None)
+        if heartbeat is not None:
+            seconds, name = heartbeat.watcher.watch.interval, f"watch:{HEARTBEAT_WATCH}"
+            # Half a step later, so that a tick that is a little early or late still sees its own step.
+            self._every(seconds, heartbeat.tick, name, "screen", of=heartbeat.watcher, known=known, offset=seconds / 2)
 
     def _start_scraping(self, name: str, settings: Scrape, known: dict[str, object]) -> None:
         """Scrape each target at its own time within the interval, and keep the list of targets up to date."""

@@ -12,6 +12,7 @@ from exporter.config.durations import format_duration, parse_duration
 from exporter.config.keys import keys_of
 from exporter.config.model import Scrape, Watch
 from exporter.config.similar import suggestion
+from exporter.config.watches import HEARTBEAT_WATCH
 
 Finding = tuple[Loc, str]
 
@@ -20,6 +21,12 @@ def crosscheck(data: Any) -> Iterator[Finding]:
     """Every mistake that takes two places of the file to see: where it is best mended, and what it is."""
     for section in ("servers", "sources", "watches"):
         yield from _repeated((section,), _entries(data, section), "name")
+    for index, watch in _entries(data, "watches"):
+        if watch.get("name") == HEARTBEAT_WATCH:
+            yield (
+                ("watches", index, "name"),
+                f"{HEARTBEAT_WATCH!r} is the watch by which lmwatch tests itself: give another name",
+            )
     sources = {entry["name"]: entry for _, entry in _entries(data, "sources") if isinstance(entry.get("name"), str)}
     for index, watch in _entries(data, "watches"):
         yield from _watch(("watches", index), watch, sources)

@@ -7,7 +7,7 @@ mistake stands, is `load.py`'s job.
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, PlainSerializer, model_validator
+from pydantic import AfterValidator, Field, PlainSerializer, model_validator
 
 from exporter.config.alerting import Alerting
 from exporter.config.base import (
@@ -28,6 +28,7 @@ from exporter.config.base import (
     longer_than_nothing,
     matching,
 )
+from exporter.config.files import FileDiscovery
 from exporter.config.http import HttpClient
 from exporter.config.secrets import redact_lists
 from exporter.config.watches import As, Reason, Selection, Watch
@@ -37,6 +38,7 @@ __all__ = [
     "Config",
     "FileDiscovery",
     "Grafana",
+    "Heartbeat",
     "HttpDiscovery",
     "Journal",
     "Probe",
@@ -50,6 +52,8 @@ __all__ = [
     "Watch",
     "Web",
 ]
+
+_SHORTEST_HEARTBEAT = 60.0
 
 
 class Probe(Section):
@@ -89,13 +93,6 @@ class Server(HttpClient):
         if sum(part is not None for part in given) > 1:
             raise ValueError("api_token_file, api_token, basic_auth and authorization exclude each other")
         return self
-
-
-class FileDiscovery(Section):
-    """Targets read from JSON or YAML files, as Prometheus' file_sd_configs."""
-
-    files: Annotated[list[FilePath], Field(min_length=1)]
-    refresh_interval: Annotated[Duration, at_least("1s")] = 300.0
 
 
 class HttpDiscovery(HttpClient):
@@ -181,6 +178,19 @@ class Web(Section):
     external_url: Url | None = None
 
 
+def _no_or_a_minute(value: float) -> float:
+    if 0 < value < _SHORTEST_HEARTBEAT:
+        raise ValueError("must be at least 1m, or 0 to turn it off")
+    return value
+
+
+class Heartbeat(Section):
+    """A synthetic series with a planted anomaly, judged like any other."""
+
+    interval: Annotated[Duration, AfterValidator(_no_or_a_minute)] = 300.0
+    """Seconds from one planted anomaly to the next; 0 turns it off."""
+
+
 class Proxy(Section):
     """An address in front of a server: what passes through it is measured and handed on unchanged."""
 
@@ -213,11 +223,17 @@ class Config(Section):
     sources: list[Source] = Field(default_factory=list)
     watches: list[Watch] = Field(default_factory=list)
     alerting: Alerting = Alerting()
+    heartbeat: Heartbeat = Heartbeat()
     journal: Journal | None = None
     """None: verdicts are kept in memory only."""
     web: Web = Web()
     proxy: Proxy | None = None
     grafana: Grafana | None = None
+
+    @property
+    def heartbeat_interval(self) -> float:
+        """Seconds from one heartbeat to the next; 0 for none, as where nothing is watched."""
+        return self.heartbeat.interval if self.watches else 0.0
 
     def source(self, name: str) -> Source:
         """The source of this name.

@@ -53,6 +53,8 @@ def _summary(config: Config) -> Iterator[str]:
     yield from (f"watch {watch.name}: {_watch(watch)}" for watch in config.watches)
     alerting = config.alerting
     yield f"alerting: {_count(len(alerting.alertmanagers), 'Alertmanager')}, webhook {'on' if alerting.webhook.enabled else 'off'}"
+    if config.heartbeat_interval:
+        yield f"heartbeat: every {format_duration(config.heartbeat_interval)}"
     if config.journal is None:
         yield "journal: in memory only"
     else:

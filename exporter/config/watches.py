@@ -17,6 +17,9 @@ from exporter.config.base import (
 )
 from exporter.config.intervals import QuietHours
 
+HEARTBEAT_WATCH = "lmwatch_heartbeat"
+"""The name of the built-in watch that tests lmwatch itself: its anomalies are planted and nobody's alerts."""
+
 As = Literal["auto", "value", "rate", "delta", "mean", "p50", "p90", "p99"]
 MetricName = Annotated[str, matching(r"[a-zA-Z_:][a-zA-Z0-9_:]*", "be a metric name: letters, digits, '_' and ':'")]
 

@@ -100,6 +100,7 @@ def demo_config(studio_url: str, target: str, node_exporter: str | None) -> Conf
             ],
             "sources": sources,
             "watches": watches,
+            "heartbeat": {"interval": 0},
         },
     )
 

@@ -26,12 +26,27 @@ STEPS: tuple[str, ...] = (
     """
     CREATE TABLE alerts (fingerprint TEXT PRIMARY KEY, document TEXT NOT NULL);
     CREATE TABLE notifications (
-        key TEXT PRIMARY KEY,
+        number INTEGER PRIMARY KEY,
+        group_key TEXT NOT NULL,
         at REAL NOT NULL,
-        done INTEGER NOT NULL,
-        document TEXT NOT NULL
+        status TEXT NOT NULL,
+        forward TEXT NOT NULL,
+        payload TEXT NOT NULL,
+        notes TEXT,
+        triage TEXT NOT NULL DEFAULT '',
+        verdict TEXT
     );
-    CREATE INDEX notifications_by_time ON notifications (done, at);
+    CREATE INDEX notifications_by_time ON notifications (at);
+    CREATE INDEX notifications_by_forward ON notifications (forward, number);
+    CREATE INDEX notifications_by_group ON notifications (group_key, number);
+    CREATE TABLE notified (
+        group_key TEXT NOT NULL,
+        fingerprint TEXT NOT NULL,
+        status TEXT NOT NULL,
+        starts_at TEXT NOT NULL,
+        at REAL NOT NULL,
+        PRIMARY KEY (group_key, fingerprint)
+    ) WITHOUT ROWID;
     """,
 )
 """Step n makes version n of version n - 1. A step that was released is never changed."""

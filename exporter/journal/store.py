@@ -11,7 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from exporter.config.watches import HEARTBEAT_WATCH
+from exporter.journal.alerts import AlertStore
 from exporter.journal.database import Database
+from exporter.journal.notifications import Notifications
 from exporter.journal.schema import STEPS
 from exporter.series.labels import Labels
 
@@ -55,6 +58,9 @@ class Journal:
     Args:
         path: the database; None keeps the newest 1000 records in memory.
 
+    Attributes:
+        alerts: the alerts that are pushed.
+
     Raises:
         ConfigError: there can be no journal at this path, or it is another program's database.
     """
@@ -62,6 +68,9 @@ class Journal:
     def __init__(self, path: Path | None) -> None:
         self._in_memory = path is None
         self._database = Database(path, STEPS)
+        self.alerts = AlertStore(self._database)
+        self.notifications = Notifications(self._database, IN_MEMORY_RECORDS if self._in_memory else None)
+        """What came in by webhook."""
 
     def put(self, record: Record) -> None:
         """Keep a record; one with the same id is replaced.
@@ -111,7 +120,7 @@ class Journal:
         """Records, the newest first.
 
         Args:
-            watch: only of this watch.
+            watch: only of this watch; None for all but the heartbeat.
             since: only those at or after this time, in Unix seconds.
             limit: at most this many.
             before: the id of a record: only those that come after it in this order, for the next page. With an id
@@ -120,15 +129,16 @@ class Journal:
         Raises:
             TransientError: the database could not be read.
         """
+        named = HEARTBEAT_WATCH if watch is None else watch
         conditions: dict[str, Any] = {
-            "watch = :watch": watch,
+            "watch != :watch" if watch is None else "watch = :watch": named,
             "at >= :since": since,
             "(at, number) < (SELECT at, number FROM verdicts WHERE id = :before)": before,
         }
-        given = [condition for condition, value in conditions.items() if value is not None] or ["true"]
+        given = [condition for condition, value in conditions.items() if value is not None]
         rows = self._database.rows(
             f"SELECT {_COLUMNS} FROM verdicts WHERE {' AND '.join(given)} ORDER BY at DESC, number DESC LIMIT :limit",  # noqa: S608
-            {"watch": watch, "since": since, "before": before, "limit": max(limit, 0)},
+            {"watch": named, "since": since, "before": before, "limit": max(limit, 0)},
         )
         return [_record(row) for row in rows]
 
@@ -169,11 +179,12 @@ class Journal:
         return [Event(name, kind, at, json.loads(document)) for name, kind, at, document in rows]
 
     def prune(self, older_than: float) -> int:
-        """Forget verdicts and events from before this time, in Unix seconds. Returns how many verdicts there were.
+        """Forget what is from before this time, in Unix seconds. Returns how many verdicts there were.
 
         Raises:
             TransientError: the database could not be written.
         """
+        self.notifications.prune(older_than)
 
         def delete(connection: sqlite3.Connection) -> int:
             connection.execute("DELETE FROM events WHERE at < ?", (older_than,))

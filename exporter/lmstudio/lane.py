@@ -17,6 +17,8 @@ from exporter.lmstudio.wire import Model, ServerHealth
 from exporter.sources.http import Cancel, HttpSession
 
 AUTO = "auto"
+LAST_SECONDS = 10.0
+"""A model that has no longer than this left may be gone before a question arrives, and would be loaded anew for it."""
 
 
 class Lane:
@@ -69,6 +71,11 @@ class Lane:
     def choose_model(self) -> Model | None:
         """The model that a question would go to now; None if there is none, as for a server that is down."""
         return choose(self.config, self._health) if self._health is not None else None
+
+    def spares(self) -> bool:
+        """Whether a question that nobody needs, as of a probe, is kept from the model: it would load it, or keep it loaded."""
+        model = self.choose_model()
+        return model is None or not in_memory(model) or kept_by_asking(self.config, model)
 
     def load(self) -> int:
         """Requests that the chosen model had at the last poll, whoever sent them; at least 1 while it was at work."""
@@ -143,6 +150,19 @@ def choose(config: Server, health: ServerHealth) -> Model | None:
         and (model.loaded is not False or (named and config.load))
     ]
     return min(fitting, key=_preference, default=None)
+
+
+def in_memory(model: Model) -> bool:
+    """Whether a model can answer without being loaded; where a server does not say, one whose running context it tells."""
+    if model.loaded is None:
+        return model.context_length is not None
+    return model.loaded and model.status != "loading"
+
+
+def kept_by_asking(config: Server, model: Model) -> bool:
+    """Whether a question would keep a model loaded that is to be unloaded, and the configuration does not allow that."""
+    left = model.ttl_remaining_seconds
+    return left is not None and (not config.probe.keep_loaded or left <= LAST_SECONDS)
 
 
 def _preference(model: Model) -> tuple[int, int]:

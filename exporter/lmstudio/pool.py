@@ -10,6 +10,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import ParamSpec
 
 from exporter.clock import Clock
@@ -35,6 +36,11 @@ class _Waiting:
     job: Job
     expires_at: float
     on_expired: Callable[[], None]
+    sparing: bool = False
+
+    def suits(self, lane: Lane) -> bool:
+        """Whether this server may be asked."""
+        return not (self.sparing and lane.spares())
 
 
 class Pool:
@@ -69,24 +75,28 @@ class Pool:
         for thread in self._threads:
             thread.start()
 
-    def submit(self, job: Job, *, patience_seconds: float, on_expired: Callable[[], None]) -> bool:
+    def submit(
+        self, job: Job, *, patience_seconds: float, on_expired: Callable[[], None], sparing: bool = False
+    ) -> bool:
         """Queue a job, first come, first served.
 
         Args:
             job: is run once, in one of the pool's threads, unless it expires.
             patience_seconds: how long it may wait to be started.
             on_expired: is called instead of the job if it waited longer, or the pool is stopped first.
+            sparing: whether it goes by servers whose model it would keep loaded longer than the user wants, as a probe does.
 
         Returns:
             False if no server is usable now, or as many jobs wait as the `queue_limit` of the usable ones allows in all;
             then neither `job` nor `on_expired` is ever called.
         """
         self._drop_expired()
+        waiting = _Waiting(job, self._clock.monotonic() + patience_seconds, on_expired, sparing)
         with self._changed:
-            room = sum(lane.config.queue_limit for lane in self.lanes.values() if lane.usable())
+            room = sum(lane.config.queue_limit for lane in self.lanes.values() if lane.usable() and waiting.suits(lane))
             if self._stopping or len(self._queue) >= room:
                 return False
-            self._queue.append(_Waiting(job, self._clock.monotonic() + patience_seconds, on_expired))
+            self._queue.append(waiting)
             self._changed.notify_all()
         return True
 
@@ -108,6 +118,11 @@ class Pool:
     def usable(self) -> bool:
         """Whether some server could be asked now."""
         return any(lane.usable() for lane in self.lanes.values())
+
+    def spares(self) -> bool:
+        """Whether there are servers that could be asked now, and a sparing job goes by all of them."""
+        usable = [lane for lane in self.lanes.values() if lane.usable()]
+        return bool(usable) and all(lane.spares() for lane in usable)
 
     def waiting(self) -> int:
         """Jobs that wait."""
@@ -156,10 +171,12 @@ class Pool:
             with self._changed:
                 if self._stopping:
                     return None
-                seat = self._sit(lane) if self._queue and not self._somebody_is_freer(lane) else None
-                if seat is not None:
-                    session = LaneSession(seat, self._clock, self._cancel, self._listeners, self._move)
-                    waiting = self._queue.popleft()
+                waiting = next((waiting for waiting in self._queue if waiting.suits(lane)), None)
+                seat = self._sit(lane) if waiting is not None and not self._somebody_is_freer(lane, waiting) else None
+                if waiting is not None and seat is not None:
+                    move = partial(self._move, waiting)
+                    session = LaneSession(seat, self._clock, self._cancel, self._listeners, move)
+                    self._queue.remove(waiting)
                     # Those who left this job to us may take the next.
                     self._changed.notify_all()
                     return waiting, session
@@ -168,13 +185,16 @@ class Pool:
                 self._changed.wait(max(0.0, min(expiries) - self._clock.monotonic()) if expiries else None)
                 self._idle[name] -= 1
 
-    def _somebody_is_freer(self, lane: Lane) -> bool:
+    def _somebody_is_freer(self, lane: Lane, waiting: _Waiting) -> bool:
         """Whether another server would take the job at once and has less to do. Call it with the lock held."""
         burden = self._burden(lane)
         return burden > 0 and any(
             self._burden(other) < burden
             for name, other in self.lanes.items()
-            if self._idle[name] and self._running[name] < other.config.max_parallel and other.usable()
+            if self._idle[name]
+            and self._running[name] < other.config.max_parallel
+            and other.usable()
+            and waiting.suits(other)
         )
 
     def _burden(self, lane: Lane) -> int:
@@ -196,9 +216,9 @@ class Pool:
             self._running[seat.lane.config.name] -= 1
             self._changed.notify_all()
 
-    def _move(self, seat: Seat) -> Seat | None:
+    def _move(self, waiting: _Waiting, seat: Seat) -> Seat | None:
         """A seat at the freest other server whose model has at least as much context, in place of this one."""
-        others = [lane for lane in self.lanes.values() if lane is not seat.lane]
+        others = [lane for lane in self.lanes.values() if lane is not seat.lane and waiting.suits(lane)]
         with self._changed:
             for lane in () if self._stopping else sorted(others, key=self._burden):
                 model = lane.choose_model()

@@ -20,7 +20,7 @@ from typing import Literal, get_args
 
 from exporter.clock import Clock
 from exporter.lmstudio.failures import ModelFailure
-from exporter.lmstudio.lane import Lane, choose
+from exporter.lmstudio.lane import Lane, choose, in_memory, kept_by_asking
 from exporter.lmstudio.wire import ChatRequest, Message, Model, Origin, Prediction, ServerHealth
 from exporter.sources.http import Cancel
 
@@ -47,8 +47,6 @@ DEADLINE_SECONDS = 30.0
 """For the whole probe; 16 tokens at 1 token/s, the slowest that is seen, and as long for the prompt."""
 STALE_POLLS = 3
 """A picture of the server that is older than so many polls is not relied on."""
-LAST_SECONDS = 10.0
-"""A model that has no longer than this left may be gone before the question arrives, and would be loaded anew for it."""
 LONGEST_BACKOFF = 8
 """In intervals. After the first failure one is left out, then three, then seven."""
 
@@ -120,14 +118,13 @@ class Prober:
         if self._clock.now() - health.polled_at > STALE_POLLS * self._lane.config.poll_interval:
             return "skipped_stale"
         model = choose(self._lane.config, health)
-        if model is None or not _in_memory(model):
+        if model is None or not in_memory(model):
             return "skipped_not_loaded"
         return self._harm(model) or model
 
     def _harm(self, model: Model) -> ProbeOutcome | None:
         """Why a question to this loaded model would do harm; None if it would do none."""
-        left = model.ttl_remaining_seconds
-        if left is not None and (not self._lane.config.probe.keep_loaded or left <= LAST_SECONDS):
+        if kept_by_asking(self._lane.config, model):
             return "skipped_ttl"
         if model.queued_requests:
             return "skipped_queue"
@@ -163,12 +160,6 @@ class Prober:
         intervals = min(2**self._failures, LONGEST_BACKOFF)
         # Half an interval less, so that the run that is due then is not left out for being a moment early.
         self._not_before = self._clock.monotonic() + (intervals - 0.5) * self._lane.config.probe.interval
-
-
-def _in_memory(model: Model) -> bool:
-    if model.loaded is None:
-        return model.context_length is not None
-    return model.loaded and model.status != "loading"
 
 
 def _is_another(name: str, asked: Model, health: ServerHealth) -> bool:

@@ -12,7 +12,8 @@ from prometheus_client import GCCollector, Metric, PlatformCollector, ProcessCol
 from prometheus_client.registry import Collector, CollectorRegistry
 
 from exporter import __version__
-from exporter.board import WATCH_STATES, Board
+from exporter.board import WATCH_STATES, Board, WatchPicture
+from exporter.config.watches import HEARTBEAT_WATCH
 from exporter.lmstudio.wire import MODEL_STATUSES, Model, ServerHealth
 from exporter.metrics.catalogue import row
 from exporter.metrics.families import Family, empty
@@ -86,10 +87,20 @@ def default_parts() -> tuple[Part, ...]:
             ("lmwatch_source_up", "lmwatch_source_scrape_duration_seconds", "lmwatch_source_samples"),
             _sources,
         ),
-        Part("watches", ("lmwatch_watch_state", "lmwatch_prompt_tokens"), _watches),
+        Part("watches", ("lmwatch_watch_state", "lmwatch_watch_threshold", "lmwatch_prompt_tokens"), _watches),
         Part("standings", ("lmwatch_screen_group_anomaly_score",), _standings),
         Part("verdicts", ("lmwatch_group_anomaly_score", "lmwatch_verdict_timestamp_seconds"), _verdicts),
+        Part(
+            "heartbeat",
+            (
+                "lmwatch_heartbeat_interval_seconds",
+                "lmwatch_heartbeat_success_timestamp_seconds",
+                "lmwatch_heartbeat_screen_success_timestamp_seconds",
+            ),
+            _heartbeat,
+        ),
         Part("build", ("lmwatch_build_info",), _build),
+        Part("web", ("lmwatch_web_info",), _web),
         Part(
             "reload",
             ("lmwatch_config_last_reload_successful", "lmwatch_config_last_reload_success_timestamp_seconds"),
@@ -190,17 +201,19 @@ def _sources(board: Board) -> Iterable[Metric]:
 
 def _watches(board: Board) -> Iterable[Metric]:
     states, tokens = Family("lmwatch_watch_state"), Family("lmwatch_prompt_tokens")
+    thresholds = Family("lmwatch_watch_threshold")
     for picture in board.watches.values():
+        thresholds.add((picture.name,), picture.threshold)
         for name in WATCH_STATES:
             states.add((picture.name, name), name == picture.state)
         if picture.prompt_tokens is not None:
             tokens.add((picture.name,), picture.prompt_tokens)
-    return states.metric, tokens.metric
+    return states.metric, thresholds.metric, tokens.metric
 
 
 def _standings(board: Board) -> Iterable[Metric]:
     scores = Family("lmwatch_screen_group_anomaly_score")
-    for picture in board.watches.values():
+    for picture in _users(board):
         for group, score in picture.standings.items():
             scores.add((picture.name,), score, group)
     return (scores.metric,)
@@ -208,7 +221,7 @@ def _standings(board: Board) -> Iterable[Metric]:
 
 def _verdicts(board: Board) -> Iterable[Metric]:
     scores, reached = Family("lmwatch_group_anomaly_score"), Family("lmwatch_verdict_timestamp_seconds")
-    for picture in board.watches.values():
+    for picture in _users(board):
         for group, verdict in picture.verdicts.items():
             reached.add((picture.name,), verdict.at, group)
             if verdict.group_score is not None:
@@ -216,9 +229,36 @@ def _verdicts(board: Board) -> Iterable[Metric]:
     return scores.metric, reached.metric
 
 
+def _users(board: Board) -> Iterable[WatchPicture]:
+    """The watches whose scores mean something: an anomaly that lmwatch plants for itself must reach nobody's alert rules."""
+    return (picture for name, picture in board.watches.items() if name != HEARTBEAT_WATCH)
+
+
+def _heartbeat(board: Board) -> Iterable[Metric]:
+    if board.heartbeat is None:
+        return ()
+    interval, success = (
+        Family("lmwatch_heartbeat_interval_seconds"),
+        Family("lmwatch_heartbeat_success_timestamp_seconds"),
+    )
+    screen = Family("lmwatch_heartbeat_screen_success_timestamp_seconds")
+    interval.add((), board.heartbeat.interval_seconds)
+    screen.add((), board.heartbeat.screen_success_at)
+    if board.heartbeat.success_at is not None:
+        success.add((), board.heartbeat.success_at)
+    return interval.metric, success.metric, screen.metric
+
+
 def _build(_board: Board) -> Iterable[Metric]:
     info = Family("lmwatch_build_info")
     info.add((__version__, platform.python_version()), 1)
+    return (info.metric,)
+
+
+def _web(board: Board) -> Iterable[Metric]:
+    info = Family("lmwatch_web_info")
+    if board.external_url:
+        info.add((board.external_url,), 1)
     return (info.metric,)
 
 

@@ -1,25 +1,27 @@
 """How the labels of a series or a group stand beside our own on what we expose."""
 
+from collections.abc import Set as AbstractSet
+
 from exporter.series.labels import Labels
 
 OURS = frozenset({"watch", "metric", "kind"})
 """Label names that a verdict's metrics use themselves."""
 
 
-def beside_ours(own: Labels) -> Labels:
-    """The labels of a series with `exported_` in front of every name that we use ourselves.
+def beside_ours(own: Labels, ours: AbstractSet[str] = OURS) -> Labels:
+    """The labels of a series with `exported_` in front of every name that we use ourselves: those in `ours`.
 
     As Prometheus does with conflicting labels, the prefix is repeated until the name is free. Characters that
     the classic formats do not allow in label names become underscores; names that are fine already stay
     what they are and win over renamed ones.
     """
-    if all(name not in OURS and _is_legal(name) for name, _ in own):
+    if all(name not in ours and _is_legal(name) for name, _ in own):
         return own
-    taken = {name for name, _ in own if _is_legal(name)} | OURS
+    taken = {name for name, _ in own if _is_legal(name)} | ours
     exposed = []
     for name, value in own:
         free = name
-        if name in OURS or not _is_legal(name):
+        if name in ours or not _is_legal(name):
             free = _legal(name)
             while free in taken:
                 free = f"exported_{free}"

@@ -75,6 +75,11 @@ SELF: tuple[Row, ...] = (
         "1 for the watch's present state, 0 for the others: warming, ok, degraded (screen only), stale, failed.",
         ("watch", "state"),
     ),
+    gauge(
+        "lmwatch_watch_threshold",
+        "Score from which on a series of the watch is anomalous, from 0 to 1: its `threshold` in the configuration.",
+        ("watch",),
+    ),
     counter(
         "lmwatch_analyses_total",
         "Groups that were due, by outcome: ok, ungrounded, invalid, llm_error, timeout, skipped_calm, skipped_cooldown, skipped_busy.",
@@ -103,12 +108,34 @@ SELF: tuple[Row, ...] = (
     ),
     gauge("lmwatch_source_samples", "Samples that the last collection from the target brought.", ("source", "target")),
     info("lmwatch_build_info", "What is running; always 1.", ("version", "python_version")),
+    info(
+        "lmwatch_web_info",
+        "Where people reach the pages of lmwatch; always 1, absent without `web.external_url`. Links in alerts are made of it.",
+        ("external_url",),
+    ),
     gauge(
         "lmwatch_config_last_reload_successful", "1 if the last attempt to load the configuration succeeded, else 0."
     ),
     gauge(
         "lmwatch_config_last_reload_success_timestamp_seconds",
         "Unix time in seconds when the configuration was last loaded.",
+        unit="seconds",
+    ),
+    gauge(
+        "lmwatch_heartbeat_interval_seconds",
+        "Seconds from one anomaly that lmwatch plants for itself to the next; absent where the heartbeat is off.",
+        unit="seconds",
+    ),
+    gauge(
+        "lmwatch_heartbeat_success_timestamp_seconds",
+        "Unix time in seconds when a model's verdict on the planted anomaly was last right; before the first, when one could be "
+        "expected first. Absent while no model is asked because that would keep it loaded.",
+        unit="seconds",
+    ),
+    gauge(
+        "lmwatch_heartbeat_screen_success_timestamp_seconds",
+        "Unix time in seconds when the statistical screen last found the planted anomaly and only that; before the first time, "
+        "when the heartbeat began.",
         unit="seconds",
     ),
     counter("lmwatch_jobs_missed_total", "Times that a scheduled job could not start when it was due.", ("job",)),

@@ -36,6 +36,7 @@ def to_document(verdict: Verdict) -> dict[str, Any]:
         "dropped": verdict.dropped,
         "prompt_tokens_estimated": verdict.prompt_tokens_estimated,
         "predictions": [asdict(prediction) for prediction in verdict.predictions],
+        "answers": verdict.answers,
     }
     return {name: _json_safe(value) for name, value in document.items()}
 

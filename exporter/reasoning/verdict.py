@@ -72,6 +72,8 @@ class Verdict:
     prompt_tokens_estimated: int
     predictions: tuple[Prediction, ...]
     """The calls it took: one, or two when the model was asked again."""
+    answers: str = ""
+    """Which alerts it explains, in words; empty for a verdict on a watch."""
 
 
 def verdict_id(watch: str, group: Labels, at: float) -> str:

@@ -35,10 +35,14 @@ def group_rows(series: tuple[Series, ...], group_by: Sequence[str]) -> Grouping:
     numbers: dict[Labels, int] = {}
     group = np.empty(len(series), dtype=np.intp)
     for row, one in enumerate(series):
-        labels = dict(one.labels)
-        key = labels_of({name: labels.get(name, "") for name in group_by})
-        group[row] = numbers.setdefault(key, len(numbers))
+        group[row] = numbers.setdefault(group_key(one.labels, group_by), len(numbers))
     return Grouping(keys=tuple(numbers), group=group)
+
+
+def group_key(own: Labels, group_by: Sequence[str]) -> Labels:
+    """The labels of the group that a series with these labels belongs to."""
+    labels = dict(own)
+    return labels_of({name: labels.get(name, "") for name in group_by})
 
 
 def peer_sets(series: tuple[Series, ...], grouping: Grouping) -> IntArray:

@@ -177,6 +177,7 @@ class HttpSession:
         *,
         deadline_seconds: float,
         json: Any = None,
+        data: bytes | None = None,
         headers: Mapping[str, str] | None = None,
         cancel: Cancel | None = None,
     ) -> Iterator[Stream]:
@@ -188,7 +189,7 @@ class HttpSession:
             HttpError: there was no answer.
         """
         plain = {"Accept-Encoding": "identity", **(headers or {})}
-        with self._open(method, url, deadline_seconds, cancel, json=json, headers=plain) as stream:
+        with self._open(method, url, deadline_seconds, cancel, json=json, data=data, headers=plain) as stream:
             yield stream
 
     def close(self) -> None:

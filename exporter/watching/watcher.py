@@ -68,6 +68,8 @@ class Judging:
     analyst: Analyst
     events: Events
     on_verdict: Callable[[Verdict], None]
+    firing: Callable[[Labels], str] = lambda _: ""
+    """The alerts that fire about a group, in a few cleaned words."""
 
 
 class Watcher:
@@ -119,7 +121,8 @@ class Watcher:
         try:
             screened = self._screen(self._feed.take(now), now)
         except Exception as error:
-            self._publish(WatchPicture(self.watch.name, "failed", f"screening failed: {error!r}", now))
+            failed = f"screening failed: {error!r}"
+            self._publish(WatchPicture(self.watch.name, "failed", failed, now, threshold=self.watch.threshold))
             raise
         counted = group_scores(screened.results, [of.grouping for of in screened.members], self.watch.threshold)
         scores = self._standings.judge(counted, now)
@@ -131,11 +134,11 @@ class Watcher:
         for score in scores.values():
             self._consider(score, screened, now)
 
-    def groups(self) -> tuple[ScreenedGroup, ...]:
-        """All groups with their most anomalous series, for pages."""
+    def groups(self, wanted: Callable[[Labels], bool] = lambda _: True) -> tuple[ScreenedGroup, ...]:
+        """The groups whose labels are wanted, with their most anomalous series, for pages and alerts."""
         screened = self._screened
         keys = dict.fromkeys(key for of in screened.members for key in of.grouping.keys)
-        return tuple(self._group(key, screened) for key in keys)
+        return tuple(self._group(key, screened) for key in keys if wanted(key))
 
     def waiting(self) -> int:
         """How many groups wait for an answer."""
@@ -211,7 +214,7 @@ class Watcher:
         try:
             verdict = self._judging.analyst.judge(
                 group,
-                context=self.watch.context,
+                context=" ".join(filter(None, (self.watch.context, self._judging.firing(group.key)))),
                 at=self._clock.now(),
                 ask=session.ask,
                 server=session.server,
@@ -280,5 +283,6 @@ class Watcher:
                     model_weight=self._leaning.weight,
                     standings={key: one.score for key, one in self._scores.items() if not math.isnan(one.score)},
                     prompt_tokens=newest.predictions[-1].prompt_tokens if newest else None,
+                    threshold=self.watch.threshold,
                 ),
             )

@@ -46,7 +46,7 @@ def verdict_query(request: Request) -> dict[str, Any]:
         "watch": request.args.get("watch"),
         "since": _instant(request, "since"),
         "before": request.args.get("before"),
-        "limit": _limit(request),
+        "limit": limit_of(request),
     }
 
 
@@ -56,7 +56,7 @@ def event_query(request: Request) -> dict[str, Any]:
     Raises:
         BadRequest: an argument is not what it should be; says which and why.
     """
-    return {"server": request.args.get("server"), "since": _instant(request, "since"), "limit": _limit(request)}
+    return {"server": request.args.get("server"), "since": _instant(request, "since"), "limit": limit_of(request)}
 
 
 def event(found: Happened) -> dict[str, Any]:
@@ -64,7 +64,12 @@ def event(found: Happened) -> dict[str, Any]:
     return {**found.document, "server": found.server, "kind": found.kind, "at": found.at}
 
 
-def _limit(request: Request) -> int:
+def limit_of(request: Request) -> int:
+    """How many rows are asked for.
+
+    Raises:
+        BadRequest: not a number from 1 to 1000.
+    """
     text = request.args.get("limit", str(_DEFAULT_ROWS))
     if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= MOST_ROWS:
         raise BadRequest(f"limit must be a whole number from 1 to {MOST_ROWS}, not {text!r}")

@@ -16,11 +16,23 @@ logger = logging.getLogger(__name__)
 
 
 class Guard:
-    """A WSGI application in front of another: credentials first, then the application, the file's headers on top."""
+    """A WSGI application in front of another: credentials first, then the application, the file's headers on top.
 
-    def __init__(self, app: Callable[..., Iterable[bytes]], authenticator: Authenticator) -> None:
+    Args:
+        app: the other.
+        authenticator: knows the users.
+        bearer: whether a request shows a token of its own that stands for a user.
+    """
+
+    def __init__(
+        self,
+        app: Callable[..., Iterable[bytes]],
+        authenticator: Authenticator,
+        bearer: Callable[[Request], bool] = lambda _: False,
+    ) -> None:
         self._app = app
         self._authenticator = authenticator
+        self._bearer = bearer
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         """Answer one request; one that cannot be checked is refused, never let through."""
@@ -42,7 +54,7 @@ class Guard:
     def _refusal(self, request: Request, config: WebConfig) -> Response | None:
         certified = config.tls_server_config.client_certificate is ssl.CERT_REQUIRED and request.is_secure
         if config.basic_auth_users:
-            if not self._is_known(request):
+            if not (self._is_known(request) or self._bearer(request)):
                 refusal = _plain("Unauthorized\n", 401)
                 refusal.headers["WWW-Authenticate"] = 'Basic realm="lmwatch", charset="UTF-8"'
                 return refusal

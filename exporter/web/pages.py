@@ -15,7 +15,9 @@ from exporter.metrics.catalogue import CATALOGUE
 from exporter.reasoning.verdict import Verdict
 from exporter.screening.result import THRESHOLD, ScreenedSeries
 from exporter.series.frame import FloatArray
+from exporter.shipped import runbooks
 from exporter.web import charts
+from exporter.web.markdown import to_html
 from exporter.web.verdicts import Happened, Kept, VerdictView
 from exporter.web.views import Windows, group_views, server_views, troubled_sources, watch_view, watch_views
 
@@ -78,6 +80,10 @@ class Pages:
     def metrics_explained(self) -> str:
         """The catalogue of what is exposed."""
         return self._render("metrics.html", rows=[row for row in CATALOGUE if not row.planned])
+
+    def runbooks(self) -> str:
+        """What to do about each alert that the shipped rules raise."""
+        return self._render("document.html", title="Runbooks", text=to_html(runbooks()))
 
     def error(self, code: int, name: str, text: str) -> str:
         """A page that says what went wrong."""

@@ -1,25 +1,28 @@
 """The WSGI application: which address answers with what, and how errors look."""
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
+from pathlib import Path
 from typing import Any, Protocol
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
-from werkzeug.exceptions import HTTPException, InternalServerError, NotFound, ServiceUnavailable
+from werkzeug.exceptions import BadRequest, HTTPException, InternalServerError, NotFound, ServiceUnavailable
 from werkzeug.routing import Map, Rule
 from werkzeug.wrappers import Request, Response
 
+from exporter.alerting.alert import Alert
+from exporter.alerting.document import shown
 from exporter.board import Board
 from exporter.clock import Clock, SystemClock
 from exporter.errors import LmwatchError
 from exporter.metrics.exposition import Exposition
 from exporter.screening.result import ScreenedGroup
 from exporter.web import api
-from exporter.web.access import may_change
+from exporter.web.access import WEBHOOK_PATH, may_change, may_hand_in
 from exporter.web.pages import Pages
-from exporter.web.verdicts import Happened, Kept
+from exporter.web.verdicts import Happened, Kept, newest_for
 from exporter.web.views import Windows
 
 logger = logging.getLogger(__name__)
@@ -40,6 +43,10 @@ _STATIC_TYPES = {"style.css": "text/css; charset=utf-8", "icon.svg": "image/svg+
 _LANDING_VERDICTS = 8
 _LANDING_EVENTS = 5
 _WATCH_VERDICTS = 20
+_SEARCHED = 200
+"""Newest verdicts of a watch that are searched for one on a group that is no longer on the board."""
+_LONGEST_NOTIFICATION = 4 * 1024**2
+"""Bytes: about 4,000 alerts. Alertmanager's max_alerts keeps a notification short."""
 
 
 class VerdictStore(Protocol):
@@ -69,6 +76,10 @@ def _no_groups(_watch: str) -> Sequence[ScreenedGroup]:
     return ()
 
 
+def _no_webhook(_body: bytes) -> tuple[int, str]:
+    return 404, "there is no webhook"
+
+
 @dataclass(frozen=True)
 class WebDeps:
     """What the application needs of the rest."""
@@ -82,6 +93,14 @@ class WebDeps:
     """The running configuration as YAML, without secrets."""
     groups: Callable[[str], Sequence[ScreenedGroup]] = _no_groups
     """The groups of a watch with the histories of their most anomalous series."""
+    alerts: Callable[[], Sequence[Alert]] = tuple
+    """The alerts that are pending or firing."""
+    webhook: Callable[[bytes], tuple[int, str]] = _no_webhook
+    """Takes the body of a notification; gives the status of the answer and its text."""
+    webhook_token: Callable[[], Path | None] = lambda: None
+    """The file with the bearer token of the webhook."""
+    notifications: Callable[[int], Sequence[Mapping[str, Any]]] = lambda _: ()
+    """What came in by webhook, the newest first, at most so many."""
     external_url: str = ""
     """Under which address people reach lmwatch; its path goes in front of every link."""
     clock: Clock = field(default_factory=SystemClock)
@@ -105,9 +124,11 @@ class _Application:
             [
                 Rule("/", endpoint=self._landing, methods=["GET"]),
                 Rule("/watches/<name>", endpoint=self._watch, methods=["GET"]),
+                Rule("/verdicts/latest", endpoint=self._latest_verdict, methods=["GET"]),
                 Rule("/verdicts/<id>", endpoint=self._verdict, methods=["GET"]),
                 Rule("/config", endpoint=self._config, methods=["GET"]),
                 Rule("/docs/metrics", endpoint=self._metrics_explained, methods=["GET"]),
+                Rule("/docs/runbooks", endpoint=self._runbooks, methods=["GET"]),
                 Rule("/static/<name>", endpoint=self._static_file, methods=["GET"]),
                 Rule("/metrics", endpoint=self._metrics, methods=["GET"]),
                 Rule("/-/healthy", endpoint=self._healthy, methods=["GET"]),
@@ -117,7 +138,9 @@ class _Application:
                 Rule("/api/v1/verdicts", endpoint=self._api_verdicts, methods=["GET"]),
                 Rule("/api/v1/verdicts/<id>", endpoint=self._api_verdict, methods=["GET"]),
                 Rule("/api/v1/events", endpoint=self._api_events, methods=["GET"]),
-                Rule("/api/v1/alertmanager/webhook", endpoint=self._webhook, methods=["POST"]),
+                Rule("/api/v1/alerts", endpoint=self._api_alerts, methods=["GET"]),
+                Rule("/api/v1/notifications", endpoint=self._api_notifications, methods=["GET"]),
+                Rule(WEBHOOK_PATH, endpoint=self._webhook, methods=["POST"]),
             ],
             merge_slashes=False,
         )
@@ -185,6 +208,17 @@ class _Application:
     def _verdict(self, _request: Request, id: str) -> Response:  # noqa: A002 - the word in the address
         return _html(self._pages.verdict(self._kept(id)))
 
+    def _latest_verdict(self, request: Request) -> Response:
+        """Where the link of an alert leads: it knows the watch and the labels of a series or a group, not the verdict."""
+        watch = request.args.get("watch", "")
+        if not watch:
+            raise BadRequest("name the watch, and the labels of the group: /verdicts/latest?watch=NAME&instance=…")
+        picture = self._deps.board().watches.get(watch)
+        present = picture.verdicts.values() if picture is not None else ()
+        name = newest_for(request.args, present) or newest_for(request.args, self._latest(_SEARCHED, watch) or ())
+        page = f"/verdicts/{quote(name, safe='')}" if name else f"/watches/{quote(watch, safe='')}"
+        return Response(status=302, headers={"Location": f"{self._prefix}{page}"})
+
     def _kept(self, name: str) -> Kept:
         kept = self._deps.journal.get(name)
         if kept is None:
@@ -196,6 +230,9 @@ class _Application:
 
     def _metrics_explained(self, _request: Request) -> Response:
         return _html(self._pages.metrics_explained())
+
+    def _runbooks(self, _request: Request) -> Response:
+        return _html(self._pages.runbooks())
 
     def _static_file(self, _request: Request, name: str) -> Response:
         if name not in self._static:
@@ -248,8 +285,26 @@ class _Application:
         found = self._deps.journal.events(**api.event_query(request))
         return api.success([api.event(happened) for happened in found])
 
-    def _webhook(self, _request: Request) -> Response:
-        return api.failure(404, "this version has no webhook; alerting.webhook has no effect yet")
+    def _api_alerts(self, _request: Request) -> Response:
+        return api.success({"alerts": [shown(alert) for alert in self._deps.alerts()]})
+
+    def _api_notifications(self, request: Request) -> Response:
+        return api.success(self._deps.notifications(api.limit_of(request)))
+
+    def _webhook(self, request: Request) -> Response:
+        request.max_content_length = _LONGEST_NOTIFICATION
+        match may_hand_in(request, self._deps.webhook_token()):
+            case "unauthorized":
+                refusal = api.failure(401, "show the token of alerting.webhook.token_file, as Authorization: Bearer")
+                refusal.headers["WWW-Authenticate"] = 'Bearer realm="lmwatch"'
+                return refusal
+            case "forbidden":
+                return api.failure(
+                    403,
+                    "the webhook needs alerting.webhook.token_file, or users in the web configuration file, or a caller on this machine",
+                )
+        status, text = self._deps.webhook(request.get_data(cache=False))
+        return api.success(text) if status == 200 else api.failure(status, text)
 
 
 def _html(page: str, code: int = 200) -> Response:

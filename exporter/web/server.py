@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
+from werkzeug.wrappers import Request
+
 from exporter.errors import ConfigError
 from exporter.web.connections import ContextProvider, Limits, Listener
 from exporter.web.guard import Guard
@@ -29,6 +31,7 @@ class WebServer:
         listen: addresses: `127.0.0.1:9917`, `[::1]:9917`, `:9917` for all interfaces; port 0 takes a free one.
         web_config: the web configuration file; None for plain HTTP without authentication.
         limits: what clients may take.
+        bearer: whether a request shows a token of its own that stands for a user of the web configuration file.
 
     Raises:
         ConfigError: an address is malformed, or the web configuration file cannot be used.
@@ -40,11 +43,13 @@ class WebServer:
         listen: Sequence[str],
         web_config: Path | None = None,
         limits: Limits | None = None,
+        *,
+        bearer: Callable[[Request], bool] = lambda _: False,
     ) -> None:
         self._addresses = [_parse(text) for text in listen]
         self._limits = limits or Limits()
         self._authenticator = Authenticator(web_config) if web_config else None
-        self._app = Guard(app, self._authenticator) if self._authenticator else app
+        self._app = Guard(app, self._authenticator, bearer) if self._authenticator else app
         if self._authenticator:
             self._authenticator.file.context()
         self._listeners: list[Listener] = []

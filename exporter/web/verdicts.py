@@ -1,19 +1,34 @@
 """A kept verdict's JSON document as what the pages show. Documents of older versions may lack parts."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from exporter.metrics.labelling import beside_ours
 from exporter.series.labels import Labels, Series, labels_of
 
 
-class Kept(Protocol):
-    """A verdict as the journal hands it out."""
+class OnGroup(Protocol):
+    """A verdict, wherever it is kept."""
 
     @property
     def id(self) -> str:
         """Names the verdict."""
         ...
+
+    @property
+    def group(self) -> Labels:
+        """What it is about."""
+        ...
+
+    @property
+    def at(self) -> float:
+        """Unix seconds."""
+        ...
+
+
+class Kept(OnGroup, Protocol):
+    """A verdict as the journal hands it out."""
 
     @property
     def document(self) -> Mapping[str, Any]:
@@ -43,6 +58,18 @@ class Happened(Protocol):
     def document(self) -> Mapping[str, Any]:
         """What is known of it as JSON types."""
         ...
+
+
+def newest_for(labels: Mapping[str, str], verdicts: Iterable[OnGroup]) -> str | None:
+    """The id of the newest verdict on the group that a series with these labels belongs to; None where there is none.
+
+    Args:
+        labels: as they are exposed; more than those of the group are no harm.
+        verdicts: of one watch, in any order.
+    """
+    fitting = [one for one in verdicts if set(beside_ours(one.group)) <= set(labels.items())]
+    # Where a group without labels takes what lacks them, the one that says more is the series' own.
+    return max(fitting, key=lambda one: (len(one.group), one.at)).id if fitting else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +114,8 @@ class VerdictView:
     output_tokens: int | None
     seconds: float
     calls: int
+    answers: str
+    """Which alerts it explains; empty for a verdict on a watch."""
 
     @property
     def headline(self) -> str:
@@ -122,6 +151,7 @@ class VerdictView:
             output_tokens=_sum(calls, "output_tokens"),
             seconds=sum(call.get("duration_seconds") or 0.0 for call in calls),
             calls=len(calls),
+            answers=document.get("answers", ""),
         )
 
 

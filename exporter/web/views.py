@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from exporter.board import Board, ScoreTable, WatchPicture
+from exporter.config.watches import HEARTBEAT_WATCH
 from exporter.lmstudio.wire import Model, ServerHealth
 from exporter.reasoning.verdict import Verdict
 from exporter.screening.result import THRESHOLD, ScreenedGroup, ScreenedSeries
@@ -98,9 +99,10 @@ def troubled_sources(board: Board) -> list[Collected]:
 
 
 def watch_views(board: Board, windows: Windows, rows: int) -> list[WatchView]:
-    """All watches, the one with the highest score first."""
+    """All watches of the user, the one with the highest score first."""
     windows.keep_only(board.watches)
-    views = [watch_view(picture, rows, windows, least=THRESHOLD) for picture in board.watches.values()]
+    pictures = [picture for name, picture in board.watches.items() if name != HEARTBEAT_WATCH]
+    views = [watch_view(picture, rows, windows, least=THRESHOLD) for picture in pictures]
     return sorted(views, key=lambda view: (-(view.top if view.top is not None else -1.0), view.picture.name))
 
 

@@ -4,7 +4,7 @@ import contextlib
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -57,3 +57,71 @@ def lmwatch(config: str, folder: Path, *flags: str) -> Iterator[Lmwatch]:
 
         eventually(answers, what="lmwatch answers")
         yield started
+
+
+class Restartable:
+    """An lmwatch with an address of its own that can be killed and started again, with a journal that stays.
+
+    Args:
+        config: the configuration file's text.
+        folder: where it, the journal and the log are.
+    """
+
+    def __init__(self, config: str, folder: Path) -> None:
+        self.folder = folder
+        self.file = folder / "lmwatch.yml"
+        self.file.write_text(config)
+        self._address = f"127.0.0.1:{free_port()}"
+        self.url = f"http://{self._address}"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def log(self) -> str:
+        """What it has logged, in all its lives."""
+        return (self.folder / "lmwatch.log").read_text()
+
+    def spawn(self) -> "subprocess.Popen[bytes]":
+        """Start the process and do not wait for it."""
+        assert self._process is None
+        arguments = [LMWATCH, "run", f"--config.file={self.file}", f"--web.listen-address={self._address}"]
+        with (self.folder / "lmwatch.log").open("ab") as log:
+            self._process = subprocess.Popen(arguments, stdout=log, stderr=subprocess.STDOUT, cwd=ROOT)
+        return self._process
+
+    def start(self) -> "Restartable":
+        """Start it and wait until it answers."""
+        process = self.spawn()
+        eventually(lambda: process.poll() is not None or self.answers(), what="lmwatch answers")
+        assert process.poll() is None, self.log
+        return self
+
+    def answers(self) -> bool:
+        """Whether its HTTP server answers."""
+        with contextlib.suppress(OSError):
+            return fetch(f"{self.url}/-/healthy")[0] == 200
+        return False
+
+    def kill(self) -> None:
+        """End it as a power failure would."""
+        self._end(lambda process: process.kill())
+
+    def stop(self) -> None:
+        """End it in order; does nothing where it does not run."""
+        if self._process is not None:
+            self._end(lambda process: process.terminate())
+
+    def reload(self, config: str) -> None:
+        """Give it another configuration."""
+        self.file.write_text(config)
+        status, text = fetch(f"{self.url}/-/reload", data=b"")
+        assert status == 200, text
+
+    def metrics(self) -> str:
+        """The exposition."""
+        return fetch(f"{self.url}/metrics")[1]
+
+    def _end(self, how: "Callable[[subprocess.Popen[bytes]], None]") -> None:
+        process, self._process = self._process, None
+        assert process is not None
+        how(process)
+        process.wait(15)

@@ -35,6 +35,7 @@ SECTIONS = {
     "alerting": alerting.Alerting,
     "alertmanager": alerting.Alertmanager,
     "webhook": alerting.Webhook,
+    "heartbeat": model.Heartbeat,
     "journal": model.Journal,
     "web": model.Web,
     "proxy": model.Proxy,
@@ -120,7 +121,7 @@ _NEEDED = {
     watches.Watch: {"name": "a", "source": "b", "select": ["up"]},
     watches.Selection: {"series": "up"},
     intervals.TimeInterval: {"weekdays": ["sunday"]},
-    alerting.Alertmanager: {"url": "http://h"},
+    alerting.Alertmanager: {"file_sd": [{"files": ["x"]}]},
     model.Grafana: {"url": "http://h"},
     http.Authorization: {"credentials_file": "x"},
 }

@@ -81,6 +81,10 @@ ERRORS = {
     "grafana": [
         "1:10: grafana: token_file, basic_auth and authorization exclude each other",
     ],
+    "heartbeat": [
+        "1:23: heartbeat.interval: must be at least 1m, or 0 to turn it off",
+        "5:11: watches[0].name: 'lmwatch_heartbeat' is the watch by which lmwatch tests itself: give another name",
+    ],
     "interval-shorter-than-scrape": [
         "7:15: watches[0].interval: 30s is shorter than the 2m in which source 'nodes' scrapes",
         "9:5: watches[1].interval: 1m is shorter than the 2m in which source 'nodes' scrapes",
@@ -142,7 +146,7 @@ ERRORS = {
         "5:18: servers[0].queue_limit: wants a whole number, found the text '0x10'",
     ],
     "odd-characters": [
-        "1:1: a\\nweb: x\\x1b[31m: unknown key; keys that may stand here: alerting, grafana, journal, proxy, servers, web",
+        "1:1: a\\nweb: x\\x1b[31m: unknown key; keys that may stand here: alerting, grafana, heartbeat, journal, proxy, servers, web",
         "3:23: watches[0].source: must begin with a letter or digit and hold only letters, digits, '_', '.' and '-', at most 100",
         "3:23: watches[0].source: there is no source '\\ud800'; sources are: b\\nc",
         "4:18: sources[0].name: must begin with a letter or digit and hold only letters, digits, '_', '.' and '-', at most 100",

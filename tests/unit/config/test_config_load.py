@@ -174,6 +174,7 @@ def test_the_summary_counts_what_the_file_configures(tmp_path):
         "source tsdb: queries http://127.0.0.1:9090",
         "watch health: 2 selectors of source nodes, 1h screened every 1m, reasoning: never",
         "alerting: 1 Alertmanager, webhook on",
+        "heartbeat: every 5m",
         f"journal: {tmp_path / 'lmwatch.db'}, kept for 7d",
         "proxy: :1235 in front of server desk",
         "grafana: annotations at http://127.0.0.1:3000",

@@ -21,8 +21,8 @@ from exporter.clock import SystemClock
 from exporter.config.model import Probe, Server
 from exporter.lmstudio.breaker import Breaker
 from exporter.lmstudio.client import LmStudioClient
-from exporter.lmstudio.lane import Lane
-from exporter.lmstudio.probe import LAST_SECONDS, PROBE_OUTCOMES, Prober
+from exporter.lmstudio.lane import LAST_SECONDS, Lane
+from exporter.lmstudio.probe import PROBE_OUTCOMES, Prober
 from exporter.lmstudio.session import open_session
 from exporter.lmstudio.wire import Model, ServerHealth
 from exporter.sources.http import Cancel

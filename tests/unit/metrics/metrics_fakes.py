@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from prometheus_client import CollectorRegistry, generate_latest
 
-from exporter.board import Board, ReloadState, ScoreTable, WatchPicture
+from exporter.board import Board, HeartbeatState, ReloadState, ScoreTable, WatchPicture
 from exporter.lmstudio.wire import Model, Prediction, ServerHealth
 from exporter.metrics.rendering import WatchRenderer
 from exporter.reasoning.verdict import Verdict
@@ -149,7 +149,7 @@ def make_board(**changes: Any) -> Board:
     picture = WatchPicture(
         "nodes", "ok", "", 1000.0, (table,), verdicts, {labels_of({"instance": "db1:9100"}): 0.75}, prompt_tokens=1840
     )
-    waiting = WatchPicture("shop", "warming", "too little history", 1000.0)
+    waiting = WatchPicture("shop", "warming", "too little history", 1000.0, threshold=0.625)
     renderer = WatchRenderer()
     board = Board(
         started_at=900.0,
@@ -162,5 +162,7 @@ def make_board(**changes: Any) -> Board:
         watches={"nodes": picture, "shop": waiting},
         rendered={"nodes": renderer.render(picture), "shop": renderer.render(waiting)},
         ready=True,
+        heartbeat=HeartbeatState(300.0, screen_success_at=960.0, success_at=930.0),
+        external_url="http://lmwatch.example:9917",
     )
     return replace(board, **changes)

@@ -47,7 +47,7 @@ def test_a_scores_help_tells_boundary_and_absence(entry: Row):
 
 def test_there_are_scores_and_histograms():
     assert len(SCORES) == 5
-    assert len(HISTOGRAMS) == 7
+    assert len(HISTOGRAMS) == 8
 
 
 @pytest.mark.parametrize("entry", HISTOGRAMS, ids=lambda entry: entry.name)

@@ -114,7 +114,7 @@ def test_a_verdict_without_a_readable_answer_has_a_time_but_no_score():
 
 def test_a_watch_shows_its_present_state_and_the_others_at_0():
     samples = exposed(make_board())
-    states = {name: value for name, value in samples.items() if 'watch="shop"' in name}
+    states = {name: value for name, value in samples.items() if 'watch="shop"' in name and "state" in name}
     assert states == {
         'lmwatch_watch_state{state="warming",watch="shop"}': 1,
         'lmwatch_watch_state{state="ok",watch="shop"}': 0,
@@ -122,6 +122,23 @@ def test_a_watch_shows_its_present_state_and_the_others_at_0():
         'lmwatch_watch_state{state="stale",watch="shop"}': 0,
         'lmwatch_watch_state{state="failed",watch="shop"}': 0,
     }
+
+
+def test_a_watch_shows_the_threshold_that_rules_compare_its_scores_with():
+    samples = exposed(make_board())
+    thresholds = {name: value for name, value in samples.items() if name.startswith("lmwatch_watch_threshold")}
+    assert thresholds == {
+        'lmwatch_watch_threshold{watch="nodes"}': 0.5,
+        'lmwatch_watch_threshold{watch="shop"}': 0.625,
+    }
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"), [("https://h/lm", ['lmwatch_web_info{external_url="https://h/lm"}']), ("", [])]
+)
+def test_the_address_of_the_pages_shows_where_it_is_known(url: str, shown: list[str]):
+    samples = exposed(make_board(external_url=url))
+    assert [name for name in samples if name.startswith("lmwatch_web_info")] == shown
 
 
 @pytest.mark.parametrize("successful", [True, False])

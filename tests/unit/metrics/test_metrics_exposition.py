@@ -15,7 +15,9 @@ from exporter.metrics.catalogue import CATALOGUE
 from exporter.metrics.collectors import BoardCollector, default_parts
 from exporter.metrics.exposition import Exposition, make_registry
 from exporter.metrics.instruments import Instruments
+from exporter.metrics.pushing import PushInstruments
 from exporter.metrics.rendering import RENDERED_FAMILIES, WatchRenderer
+from exporter.metrics.webhook import WebhookInstruments
 from exporter.series.labels import Series, labels_of
 
 HERE = Path(__file__).parent
@@ -57,6 +59,10 @@ def full() -> Exposition:
     instruments.estimate("desk", "qwen", 1.1)
     instruments.proxy_response("desk", "qwen", 200)
     instruments.proxy("desk", connections=3, uncounted=1)
+    pushed = PushInstruments(registry, ["timeout"], 10)
+    pushed.declare("http://a:9093")
+    pushed.sent("http://a:9093", 2, at=1000.0)
+    WebhookInstruments(registry)
     return Exposition(registry, lambda: board)
 
 

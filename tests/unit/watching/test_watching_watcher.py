@@ -222,6 +222,16 @@ def test_a_series_that_vanished_before_the_answer_came_is_not_shown():
     assert list(world.scores()) == ["y"]
 
 
+def test_a_picture_carries_the_watchs_threshold_also_of_a_screening_that_breaks():
+    world = World(threshold=0.75)
+    world.tick(frame({"x": calm()}))
+    broken = frame({"x": calm()})
+    object.__setattr__(broken, "values", None)
+    with pytest.raises(TypeError, match="NoneType"):
+        world.tick(broken)
+    assert [(picture.state, picture.threshold) for picture in world.pictures] == [("ok", 0.75), ("failed", 0.75)]
+
+
 def test_a_closed_watch_shows_nothing_any_more():
     world = World()
     world.tick(frame({"x": spiking()}))

@@ -1,0 +1,269 @@
+"""A world around the inbox: a clock that stands, a pool that keeps jobs, a watch, and a receiver on a real socket."""
+
+import contextlib
+import json
+import threading
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import numpy as np
+from prometheus_client import CollectorRegistry
+
+from exporter.alerting.inbox import Inbox
+from exporter.alerting.window import Sights
+from exporter.clock import ManualClock
+from exporter.config.alerting import Webhook
+from exporter.journal.store import Journal, Record
+from exporter.lmstudio.wire import ChatRequest, Model, Prediction
+from exporter.metrics.webhook import WebhookInstruments
+from exporter.reasoning.analyst import Analyst
+from exporter.reasoning.document import to_document
+from exporter.reasoning.memory import Memory
+from exporter.screening.result import Evidence, ScreenedGroup, ScreenedSeries
+from exporter.series.labels import Series, labels_of
+
+START = 1_770_024_000.0
+"""2026-02-02T09:20:00Z."""
+MODEL = Model(id="m", key="m", kind="llm", loaded=True, context_length=16384)
+OURS = {"lmwatch_summary", "lmwatch_cause", "lmwatch_url"}
+
+
+def series(name="node_load1", instance="a:1", score=0.9) -> ScreenedSeries:
+    return ScreenedSeries(
+        series=Series(name, labels_of({"instance": instance})),
+        description="",
+        times=START - 15.0 * np.arange(60)[::-1],
+        values=np.array([1.0] * 50 + [9.0] * 10),
+        interval=15.0,
+        score=score,
+        kind="level_shift",
+        expected_lower=0.7,
+        expected_upper=1.3,
+        evidence=(Evidence("rank", "now 9, 8 times the highest of the last 14 d", (9.0, 8.0, 14.0), score),),
+    )
+
+
+class FakeWatcher:
+    """A watch with one group an instance."""
+
+    def __init__(self, *instances) -> None:
+        self.instances = instances
+
+    def groups(self, wanted):
+        keys = {instance: labels_of({"instance": instance}) for instance in self.instances}
+        return tuple(
+            ScreenedGroup("nodes", key, (series(instance=name),), 3, 1) for name, key in keys.items() if wanted(key)
+        )
+
+
+@dataclass
+class Pool:
+    """Keeps jobs until `run`."""
+
+    is_usable: bool = True
+    accepts: bool = True
+    jobs: list = field(default_factory=list)
+
+    def submit(self, job, *, patience_seconds, on_expired):
+        assert patience_seconds > 0
+        if self.accepts:
+            self.jobs.append((job, on_expired))
+        return self.accepts
+
+    def usable(self):
+        return self.is_usable
+
+    def run(self, answer) -> None:
+        jobs, self.jobs = self.jobs, []
+        for job, _ in jobs:
+            job(Session(answer))
+
+    def expire(self) -> None:
+        jobs, self.jobs = self.jobs, []
+        for _, on_expired in jobs:
+            on_expired()
+
+
+class Session:
+    server = "desk"
+    model = MODEL
+
+    def __init__(self, answer) -> None:
+        self._answer = answer
+
+    def ask(self, request: ChatRequest) -> Prediction:
+        return Prediction(
+            server="desk",
+            model="m",
+            asked_model=request.model,
+            text=self._answer(request),
+            reasoning="",
+            finish_reason="stop",
+            prompt_tokens=400,
+            output_tokens=80,
+            reasoning_tokens=None,
+            cached_prompt_tokens=None,
+            time_to_first_token_seconds=0.5,
+            duration_seconds=1.0,
+            tokens_per_second=160.0,
+            timed_by="clock",
+        )
+
+
+class ScriptedModel:
+    """Answers well and remembers what it was asked."""
+
+    def __init__(self, summary="The load jumped.", cause="A job started.") -> None:
+        self.asked: list[ChatRequest] = []
+        self.summary, self.cause = summary, cause
+
+    def __call__(self, request: ChatRequest) -> str:
+        self.asked.append(request)
+        findings = {
+            name: {
+                "evidence": finding["properties"]["evidence"]["items"]["enum"][:1],
+                "text": "It left its usual range.",
+                "kind": "level_shift",
+                "score": 9,
+                "confidence": 9,
+            }
+            for name, finding in request.schema["properties"]["findings"]["properties"].items()
+        }
+        rest = {"summary": self.summary, "cause": self.cause, "next_steps": "Look at it.", "score": 8}
+        return json.dumps({"findings": findings, **rest})
+
+
+class World:
+    """An inbox that is driven by hand: `step` does what its threads would."""
+
+    def __init__(self, path=None, *, clock=None, watcher=None, sights=None, **settings) -> None:
+        self.clock = clock or ManualClock(START)
+        self.registry = CollectorRegistry()
+        self.journal = Journal(path)
+        self.pool = Pool()
+        self.model = ScriptedModel()
+        analyst = Analyst(lambda text, _model: len(text) // 4, lambda *_: None, Memory())
+        self.inbox = Inbox(
+            self.clock,
+            self.journal,
+            WebhookInstruments(self.registry),
+            analyst,
+            base_url="http://lmwatch:9917",
+            on_verdict=self.keep,
+        )
+        self.sights = sights or Sights(watchers={"nodes": watcher or FakeWatcher("a:1", "b:1")})
+        self.follow(**settings)
+
+    def follow(self, **settings) -> None:
+        self.inbox.follow(Webhook.model_validate({"enabled": True, **settings}), self.sights, self.pool)
+
+    def keep(self, verdict) -> None:
+        record = Record(verdict.id, verdict.watch, verdict.group, verdict.at, verdict.outcome, to_document(verdict))
+        self.journal.put(record)
+
+    def step(self) -> int:
+        """Do what is due now; how much it was."""
+        cases, letters = self.inbox.triage.due(), self.inbox.forwarder.due()
+        for case in cases:
+            self.inbox.triage.investigate(case)
+        for letter in letters:
+            self.inbox.forwarder.attempt(letter)
+        return len(cases) + len(letters)
+
+    def settle(self) -> None:
+        while self.step():
+            pass
+
+    def count(self, name: str, **labels) -> float:
+        return self.registry.get_sample_value(name, labels) or 0.0
+
+    def counts(self, name: str) -> dict[tuple[str, ...], float]:
+        """All that is not 0."""
+        return {
+            tuple(sample.labels.values()): sample.value
+            for family in self.registry.collect()
+            for sample in family.samples
+            if sample.name == name and sample.value
+        }
+
+    def close(self) -> None:
+        self.inbox.stop(1.0)
+        self.journal.close()
+
+
+class StrictReceiver:
+    """Takes what Alertmanager would send, and nothing else; what is wrong with a request is in `wrong`."""
+
+    def __init__(self) -> None:
+        self.answers: list[int] = []
+        """Statuses of the next answers; 200 when there are no more. 0 closes the connection without one."""
+        self.taken: list[dict] = []
+        """Payloads that were answered with 200."""
+        self.bodies: list[bytes] = []
+        self.headers: list[dict[str, str]] = []
+        self.wrong: list[str] = []
+        receiver = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self):
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                status = receiver.answers.pop(0) if receiver.answers else 200
+                receiver.bodies.append(body)
+                receiver.headers.append({name.lower(): value for name, value in self.headers.items()})
+                if status == 200:
+                    receiver.check(self.headers, body)
+                if status:
+                    self.send_response(status)
+                    self.send_header("Content-Length", "0")
+                    self.end_headers()
+
+            def log_message(self, *_):
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
+        self._thread.start()
+        self.url = f"http://127.0.0.1:{self._server.server_address[1]}/hook?token=secret"
+
+    def check(self, headers, body: bytes) -> None:
+        try:
+            payload = json.loads(body)
+            assert headers["Content-Type"] == "application/json"
+            assert headers["Idempotency-Key"].startswith("lmwatch-")
+            assert payload["version"] == "4"
+            assert payload["groupKey"]
+            assert payload["status"] in ("firing", "resolved")
+            for key in ("groupLabels", "commonLabels", "commonAnnotations"):
+                assert all(isinstance(value, str) for value in payload[key].values())
+            for alert in payload["alerts"]:
+                assert alert["status"] in ("firing", "resolved")
+                assert alert["labels"]["alertname"]
+                assert all(isinstance(value, str) for value in alert["annotations"].values())
+                assert alert["startsAt"].endswith("Z")
+                assert alert["endsAt"].endswith("Z")
+                assert len(alert["fingerprint"]) > 3
+            self.taken.append(payload)
+        except (AssertionError, KeyError, ValueError, AttributeError) as error:
+            self.wrong.append(f"{error!r}: {body[:500]!r}")
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+
+@contextlib.contextmanager
+def receiving():
+    """A strict receiver for the time of a block; afterwards nothing may have been wrong."""
+    receiver = StrictReceiver()
+    try:
+        yield receiver
+    finally:
+        receiver.close()
+    assert receiver.wrong == []
+
+
+def annotations(payload: dict) -> list[dict[str, str]]:
+    """Our annotations of each alert and the common ones."""
+    holders = [*(alert["annotations"] for alert in payload["alerts"]), payload["commonAnnotations"]]
+    return [{name: text for name, text in holder.items() if name in OURS} for holder in holders]

@@ -1,0 +1,90 @@
+"""The rule files and their tests as the tests read them."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import promql_parser
+import yaml
+
+ROOT = Path(__file__).parents[3]
+RULE_FILES = sorted((ROOT / "rules").glob("*.rules.yml"))
+TEST_FILES = sorted((ROOT / "rules" / "tests").glob("*.test.yml"))
+
+
+@dataclass(frozen=True)
+class Rule:
+    file: str
+    group: str
+    alert: str
+    """Empty for a recording rule."""
+    record: str
+    severity: str
+    text: dict[str, Any]
+
+    @property
+    def expr(self) -> str:
+        return self.text["expr"]
+
+    @property
+    def annotations(self) -> dict[str, str]:
+        return self.text.get("annotations", {})
+
+    def __str__(self) -> str:
+        return f"{self.alert or self.record}-{self.severity}"
+
+
+def groups() -> list[tuple[str, dict[str, Any]]]:
+    return [(file.name, group) for file in RULE_FILES for group in yaml.safe_load(file.read_text("utf-8"))["groups"]]
+
+
+def rules() -> list[Rule]:
+    return [
+        Rule(
+            file,
+            group["name"],
+            rule.get("alert", ""),
+            rule.get("record", ""),
+            rule.get("labels", {}).get("severity", ""),
+            rule,
+        )
+        for file, group in groups()
+        for rule in group["rules"]
+    ]
+
+
+RULES = rules()
+ALERTS = [rule for rule in RULES if rule.alert]
+ALERT_NAMES = sorted({rule.alert for rule in ALERTS})
+RECORDED = {rule.record for rule in RULES if rule.record}
+
+
+def nodes(expression: str) -> list[Any]:
+    """Every node of a PromQL expression, the selector inside a range included."""
+    found: list[Any] = []
+    promql_parser.walk(promql_parser.parse(expression), found.append)
+    return found
+
+
+def selectors(expression: str) -> list[promql_parser.VectorSelector]:
+    """Every selector."""
+    return [node for node in nodes(expression) if isinstance(node, promql_parser.VectorSelector)]
+
+
+def ranges(expression: str) -> list[timedelta]:
+    """Every range."""
+    return [node.range for node in nodes(expression) if isinstance(node, promql_parser.MatrixSelector)]
+
+
+def joined_on(expression: str) -> set[str]:
+    """Every label that is aggregated or matched by."""
+    found: set[str] = set()
+    for node in nodes(expression):
+        if isinstance(node, promql_parser.AggregateExpr) and node.modifier is not None:
+            found |= set(node.modifier.labels)
+        if isinstance(node, promql_parser.BinaryExpr) and node.modifier is not None:
+            if node.modifier.matching is not None:
+                found |= set(node.modifier.matching.labels)
+            found |= set(node.modifier.group_labels or ())
+    return found

@@ -1,0 +1,113 @@
+"""PromQL of the shipped rules against the catalogue of metrics: a name or label that nothing exposes never fires."""
+
+from datetime import timedelta
+
+import pytest
+from rules_files import ALERTS, RECORDED, RULE_FILES, RULES, Rule, groups, joined_on, ranges, selectors
+
+from exporter.config.durations import parse_duration
+from exporter.metrics.catalogue import CATALOGUE
+from exporter.metrics.row import Row
+
+SCRAPE_INTERVAL = timedelta(seconds=15)
+LONGEST_GROUP_INTERVAL = 300.0
+TARGET = {"job", "instance"}
+"""Labels that Prometheus attaches to whatever it scrapes."""
+OF_PROMETHEUS = {"up": TARGET}
+
+
+def exposed_labels() -> dict[str, set[str]]:
+    """By the name of a sample: the labels that it carries for certain."""
+    labels = {name: set(own) for name, own in OF_PROMETHEUS.items()}
+    for row in CATALOGUE:
+        for name in sample_names(row):
+            labels[name] = {*row.labels, *TARGET} | ({"le"} if name.endswith("_bucket") else set())
+    return labels
+
+
+def sample_names(row: Row) -> list[str]:
+    return [f"{row.name}_{part}" for part in ("bucket", "sum", "count")] if row.type == "histogram" else [row.name]
+
+
+EXPOSED = exposed_labels()
+
+
+def mistakes(expression: str) -> list[str]:
+    """What in an expression cannot match anything that is exposed or recorded."""
+    found, known = [], set()
+    for selector in selectors(expression):
+        name = selector.name
+        if name in RECORDED:
+            return found
+        if name not in EXPOSED:
+            found.append(f"nothing exposes {name}")
+            continue
+        known |= EXPOSED[name]
+        wrong = {matcher.name for matcher in selector.matchers.matchers} - EXPOSED[name]
+        found += [f"{name} has no label {label}" for label in sorted(wrong)]
+    return found + [f"no series here has the label {label}" for label in sorted(joined_on(expression) - known)]
+
+
+@pytest.mark.parametrize(
+    ("expression", "found"),
+    [
+        ("lmstudio_up == 0", []),
+        ("lmstudio_upp == 0", ["nothing exposes lmstudio_upp"]),
+        ('lmstudio_up{sever="desk"} == 0', ["lmstudio_up has no label sever"]),
+        ("sum by (sever) (rate(lmstudio_requests_total[5m])) > 1", ["no series here has the label sever"]),
+        ("lmstudio_up == on (sever) group_left (odd) lmstudio_circuit_state", ["odd", "sever"]),
+        ("rate(lmstudio_request_duration_seconds[5m]) > 1", ["nothing exposes lmstudio_request_duration_seconds"]),
+        ('lmstudio_request_duration_seconds_bucket{le="1.0"} > 1', []),
+        (
+            'lmstudio_request_duration_seconds_sum{le="1.0"} > 1',
+            ["lmstudio_request_duration_seconds_sum has no label le"],
+        ),
+    ],
+)
+def test_the_check_finds_what_it_is_there_for(expression: str, found: list[str]):
+    assert len(mistakes(expression)) == len(found)
+    assert all(text in mistake for text, mistake in zip(found, mistakes(expression), strict=True))
+
+
+@pytest.mark.parametrize("rule", ALERTS, ids=str)
+def test_every_metric_and_label_of_an_alert_is_exposed(rule: Rule):
+    assert mistakes(rule.expr) == []
+
+
+@pytest.mark.parametrize("rule", RULES, ids=str)
+def test_ranges_span_four_scrapes_or_more(rule: Rule):
+    assert all(span >= 4 * SCRAPE_INTERVAL for span in ranges(rule.expr))
+
+
+def test_ranges_are_seen():
+    assert ranges("rate(a[30s]) + max_over_time(b[5m])") == [timedelta(seconds=30), timedelta(minutes=5)]
+
+
+@pytest.mark.parametrize("rule", ALERTS, ids=str)
+def test_an_alert_about_series_leaves_the_heartbeats_own_out(rule: Rule):
+    """They are anomalous on purpose."""
+    for selector in selectors(rule.expr):
+        if selector.name.endswith("anomaly_score") and selector is selectors_first(rule.expr):
+            matchers = {(matcher.name, str(matcher.op), matcher.value) for matcher in selector.matchers.matchers}
+            assert ("watch", "MatchOp.NotEqual", "lmwatch_heartbeat") in matchers
+
+
+def selectors_first(expression: str):
+    return selectors(expression)[0]
+
+
+@pytest.mark.parametrize("rule", [rule for rule in RULES if rule.record], ids=str)
+def test_a_recorded_name_has_levels(rule: Rule):
+    assert ":" in rule.record
+
+
+def test_no_group_waits_longer_than_five_minutes():
+    intervals = [parse_duration(group["interval"]) for _, group in groups() if "interval" in group]
+    assert all(interval <= LONGEST_GROUP_INTERVAL for interval in intervals)
+
+
+def test_group_names_are_unique_and_there_are_rules():
+    names = [group["name"] for _, group in groups()]
+    assert len(names) == len(set(names))
+    assert {"lmstudio.rules.yml", "lmwatch.rules.yml"} <= {file.name for file in RULE_FILES}
+    assert len(ALERTS) > 30
