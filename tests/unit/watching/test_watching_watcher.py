@@ -256,3 +256,16 @@ def test_pages_get_the_groups_with_evidence_for_suspicious_series():
     (group,) = world.watcher.groups()
     assert [each.series.name for each in group.series] == ["x", "y"]
     assert group.series[0].evidence
+
+
+def test_the_model_is_told_which_alerts_fire_about_a_group():
+    asked = []
+    world = World(
+        group_by=["instance"],
+        context="Two hosts.",
+        firing=lambda key: f"Alerts firing now: Load on {dict(key)['instance']}.",
+    )
+    world.tick(frame({"x": spiking()}))
+    answer = says(9)
+    world.pool.run(lambda request: asked.append(request) or answer(request))
+    assert "about: Two hosts. Alerts firing now: Load on t." in asked[0].messages[-1].content

@@ -133,7 +133,7 @@ def says(score: int, confidence: int = 10):
 class World:
     """A watcher with everything around it under a test's control."""
 
-    def __init__(self, **watch) -> None:
+    def __init__(self, *, firing=lambda _: "", **watch) -> None:
         defaults = {"name": "w", "source": "s", "select": ["x"], "interval": "15s", "window": "15m"}
         self.watch = Watch.model_validate({**defaults, **watch})
         self.clock = ManualClock(START)
@@ -143,7 +143,7 @@ class World:
         self.outcomes: list[str] = []
         self.verdicts: list[Verdict] = []
         analyst = Analyst(lambda text, _model: len(text) // 4, lambda *_: None, Memory())
-        judging = Judging(self.pool, analyst, self, self.verdicts.append)
+        judging = Judging(self.pool, analyst, self, self.verdicts.append, firing)
         self.watcher = Watcher(self.watch, self, judging, self.pictures.append, self.clock)
 
     def take(self, at: float) -> Fed:
