@@ -195,6 +195,9 @@ class Runtime:
             poll = partial(self._poll, server.name)
             self._every(server.poll_interval, poll, f"poll:{server.name}", "poll", of=self.pool, known=known)
         self._schedule_duties(known)
+        alerts = self._services.alerts
+        alerts.follow(self.config, self.groups)
+        self._every(TICK_SECONDS, alerts.tick, "alerts", "poll", of=alerts, known=known)
         for name, source in self.scrapes.items():
             self._adopt_targets(name, source, known)
         self._adopt_watches(known)
@@ -207,9 +210,6 @@ class Runtime:
         for watch in self.config.watches:
             self._start_watching(watch, known)
         self._start_heartbeat(known)
-        alerts = self._services.alerts
-        alerts.follow(self.config, self.groups)
-        self._every(TICK_SECONDS, alerts.tick, "alerts", "poll", of=alerts, known=known)
         sights = Sights(self.config.sources, self.queries, self.watchers)
         self._services.inbox.follow(self.config.alerting.webhook, sights, self.pool)
 

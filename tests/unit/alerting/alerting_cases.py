@@ -16,11 +16,11 @@ POLICY = Policy(threshold=0.5, group_by=("instance",), interval=60, pending=120,
 WORDS = Words("Something is wrong.", "", (), "Score 0.90 (screen 0.90).", "")
 
 
-def series(name="load", **labels):
+def series(name="load", /, **labels):
     return Series(name, labels_of(labels or {"instance": "a:1"}))
 
 
-def subject(name="load", watch="w", **labels):
+def subject(name="load", /, watch="w", **labels):
     return Subject(watch, name, labels_of(labels or {"instance": "a:1"}))
 
 
