@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
@@ -61,6 +62,8 @@ class Received:
 class Inbox:
     """Takes notifications in and sees to them. It outlives configurations; `follow` tells it of each.
 
+    With the first, what was stored before the start and not sent on goes out at once.
+
     Args:
         clock: tells the time.
         journal: keeps notifications and verdicts.
@@ -86,6 +89,10 @@ class Inbox:
         self._instruments = instruments
         self._base_url = base_url
         self._present = Arrangement()
+        self._followed = False
+        """Whether a configuration said what to do."""
+        self._resuming = threading.Lock()
+        self._resumed = False
         self._versions: set[str] = {VERSION}
         self.firing = Firing(clock)
         self.triage = Triage(
@@ -113,15 +120,13 @@ class Inbox:
         self._present = Arrangement(settings, sights, pool, receiver)
         if before.receiver is not None and before.receiver is not receiver:
             before.receiver.close()
+        self._followed = True
+        self._resume()
         self._show_queue()
         self._worker.poke()
 
     def start(self) -> None:
-        """Begin. What was stored before and not sent on goes out at once."""
-        try:
-            self._resume()
-        except TransientError as error:
-            logger.error("notifications of before could not be read", extra=fields(error=str(error)))  # noqa: TRY400
+        """Begin to see to what is due."""
         self._worker.start()
 
     def stop(self, timeout: float) -> None:
@@ -133,7 +138,7 @@ class Inbox:
 
     def receive(self, body: bytes) -> Received:
         """Take in the body of a request. With 200 the notification is in the journal."""
-        if not self.settings.enabled:
+        if self._followed and not self.settings.enabled:
             return Received(404, "alerting.webhook.enabled is false in this configuration")
         try:
             notification = parse_notification(body)
@@ -142,6 +147,9 @@ class Inbox:
             logger.warning("a notification was refused", extra=fields(error=str(error)))
             return Received(400, str(error))
         self._note_version(notification.version)
+        if not self._resume():
+            self._count(notification, "not_stored")
+            return Received(503, "lmwatch is starting; send it again later")
         settings = self.settings
         if self._waiting() >= settings.queue_limit:
             self._count(notification, "queue_full")
@@ -223,15 +231,28 @@ class Inbox:
             return {}
         return notes_of(record.document, f"{self._base_url}/verdicts/{record.id}" if self._base_url else "")
 
-    def _resume(self) -> None:
+    def _resume(self) -> bool:
+        """Once, before anything new: take up what was stored before the start. Whether that is done."""
+        with self._resuming:
+            if not self._resumed and self._followed and self.settings.enabled:
+                try:
+                    self._take_up()
+                except TransientError as error:
+                    logger.error("notifications of before could not be read", extra=fields(error=str(error)))  # noqa: TRY400
+                else:
+                    self._resumed = True
+            return self._resumed
+
+    def _take_up(self) -> None:
         now = self._clock.monotonic()
+        letters = [self._resumed_letter(stored, now) for stored in self._store.pending()]
         for payload in self._store.newest_of_groups(self._clock.now() - _DAY):
             with contextlib.suppress(BadDataError):
                 self.firing.note(parse_notification(payload.encode()))
-        for stored in self._store.pending():
-            self.forwarder.add(self._resumed(stored, now))
+        for letter in letters:
+            self.forwarder.add(letter)
 
-    def _resumed(self, stored: Stored, now: float) -> Letter:
+    def _resumed_letter(self, stored: Stored, now: float) -> Letter:
         """A notification of before the start, with what was known of it then."""
         age = max(0.0, self._clock.now() - stored.at)
         letter = Letter(stored.number, stored.group_key, now - age, now, ready=True)

@@ -120,9 +120,12 @@ def annotated(payload: str, notes: Mapping[str, str]) -> str:
     edits += [
         _edit(alert, ("alerts", place), "annotations", places, notes) for place, alert in enumerate(document["alerts"])
     ]
-    for start, end, text in sorted(edits, reverse=True):
-        payload = payload[:start] + text + payload[end:]
-    return payload
+    parts: list[str] = []
+    done = 0
+    for start, end, text in sorted(edits):
+        parts += [payload[done:start], text]
+        done = end
+    return "".join([*parts, payload[done:]])
 
 
 def _edit(

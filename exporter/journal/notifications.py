@@ -18,6 +18,8 @@ _FORGET_OLDEST = (
     "DELETE FROM notifications WHERE forward != 'pending' AND number IN "
     "(SELECT number FROM notifications ORDER BY number DESC LIMIT -1 OFFSET ?)"
 )
+_REMEMBERED_IN_MEMORY = 86_400.0
+"""Seconds for which an alert's last state is kept where nothing is pruned."""
 _MOST_NOTIFIED = 100_000
 """Alerts whose last state is kept, by the time of their last notification."""
 
@@ -111,6 +113,7 @@ class Notifications:
             )
             if self._most is not None:
                 connection.execute(_FORGET_OLDEST, (self._most,))
+                connection.execute("DELETE FROM notified WHERE at < ?", (at - _REMEMBERED_IN_MEMORY,))
             return Taken(number, standings)
 
         return self._database.run(write)

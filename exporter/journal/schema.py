@@ -47,6 +47,7 @@ STEPS: tuple[str, ...] = (
         at REAL NOT NULL,
         PRIMARY KEY (group_key, fingerprint)
     ) WITHOUT ROWID;
+    CREATE INDEX notified_by_time ON notified (at);
     """,
 )
 """Step n makes version n of version n - 1. A step that was released is never changed."""

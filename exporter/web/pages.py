@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 import jinja2
 import numpy as np
@@ -42,8 +43,14 @@ class Pages:
         self._templates = _environment()
         self._templates.globals.update(base=base, version=__version__)
 
-    def landing(self, board: Board, verdicts: Sequence[Kept] | None, events: Sequence[Happened]) -> str:
-        """Servers, watches, the last events and verdicts at a glance; None where verdicts cannot be read."""
+    def landing(
+        self,
+        board: Board,
+        verdicts: Sequence[Kept] | None,
+        events: Sequence[Happened],
+        came_in: Sequence[Mapping[str, Any]] = (),
+    ) -> str:
+        """Servers, watches, the last events, verdicts and notifications at a glance; None where verdicts cannot be read."""
         servers = server_views(board)
         watches = watch_views(board, self._windows, _LANDING_SERIES)
         troubled = troubled_sources(board)
@@ -60,6 +67,7 @@ class Pages:
             targets=len(board.sources),
             verdicts=_views(verdicts),
             events=events,
+            came_in=came_in,
         )
 
     def watch(self, picture: WatchPicture, verdicts: Sequence[Kept] | None) -> str:

@@ -140,6 +140,7 @@ class _Application:
                 Rule("/api/v1/events", endpoint=self._api_events, methods=["GET"]),
                 Rule("/api/v1/alerts", endpoint=self._api_alerts, methods=["GET"]),
                 Rule("/api/v1/notifications", endpoint=self._api_notifications, methods=["GET"]),
+                Rule("/api/v2/alerts", endpoint=self._no_alertmanager, methods=["POST"]),
                 Rule(WEBHOOK_PATH, endpoint=self._webhook, methods=["POST"]),
             ],
             merge_slashes=False,
@@ -189,7 +190,8 @@ class _Application:
     def _landing(self, _request: Request) -> Response:
         verdicts = self._latest(limit=_LANDING_VERDICTS)
         events = self._deps.journal.events(limit=_LANDING_EVENTS) if verdicts is not None else ()
-        return _html(self._pages.landing(self._deps.board(), verdicts, events))
+        came_in = self._deps.notifications(_LANDING_EVENTS) if verdicts is not None else ()
+        return _html(self._pages.landing(self._deps.board(), verdicts, events, came_in))
 
     def _watch(self, _request: Request, name: str) -> Response:
         picture = self._deps.board().watches.get(name)
@@ -290,6 +292,12 @@ class _Application:
 
     def _api_notifications(self, request: Request) -> Response:
         return api.success(self._deps.notifications(api.limit_of(request)))
+
+    def _no_alertmanager(self, _request: Request) -> Response:
+        return api.failure(
+            404,
+            f"lmwatch is no Alertmanager: let Prometheus send to one, and a webhook_configs receiver of that to {WEBHOOK_PATH}",
+        )
 
     def _webhook(self, request: Request) -> Response:
         request.max_content_length = _LONGEST_NOTIFICATION

@@ -4,8 +4,9 @@ import json
 import re
 
 import pytest
+from strict_receiver import annotations
 from webhook_cases import alert, notification, payload
-from webhook_world import ScriptedModel, World, annotations
+from webhook_world import ScriptedModel, World
 
 from exporter.alerting.firing import Firing
 from exporter.alerting.notes import told_to_model

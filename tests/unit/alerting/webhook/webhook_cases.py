@@ -5,7 +5,7 @@ from pathlib import Path
 
 from exporter.alerting.webhook import Notification, parse_notification
 
-GOLDEN = Path(__file__).parents[2] / "golden" / "alerting"
+GOLDEN = Path(__file__).parents[3] / "golden" / "alerting"
 FIRING, RESOLVED, TRUNCATED = (
     (GOLDEN / f"{name}.json").read_bytes() for name in ("firing-0.25", "resolved-0.25", "truncated-unknown-keys")
 )

@@ -3,8 +3,9 @@
 import json
 
 import pytest
+from strict_receiver import annotations
 from webhook_cases import FIRING, alert, payload
-from webhook_world import START, FakeWatcher, ScriptedModel, World, annotations
+from webhook_world import START, FakeWatcher, ScriptedModel, World
 
 from exporter.errors import TransientError
 
@@ -286,6 +287,34 @@ def test_nonsense_is_refused_and_counted(world: World):
     assert world.journal.notifications.list(10) == []
 
 
+def test_before_a_configuration_says_what_to_do_senders_are_asked_for_another_try(make_world, receiver, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(World, "follow", lambda *_, **__: None)
+        world = make_world()
+    assert world.inbox.receive(payload(alert())).status == 503
+    world.follow(forward_to=receiver.url)
+    assert world.inbox.receive(payload(alert())).status == 200
+
+
+def test_what_was_stored_before_goes_first_even_where_it_cannot_be_read_at_once(
+    tmp_path, make_world, receiver, monkeypatch
+):
+    def fail():
+        raise TransientError("locked")
+
+    first = World(tmp_path / "j.db", forward_to=receiver.url)
+    first.inbox.receive(payload(alert()))
+    first.journal.close()
+    second = make_world(tmp_path / "j.db", enabled=False)
+    with monkeypatch.context() as patch:
+        patch.setattr(second.journal.notifications, "pending", fail)
+        second.follow(forward_to=receiver.url)
+        assert second.inbox.receive(payload(alert(status="resolved"))).status == 503
+    assert second.inbox.receive(payload(alert(status="resolved"))).status == 200
+    second.settle()
+    assert [taken["status"] for taken in receiver.taken] == ["firing", "resolved"]
+
+
 def test_a_webhook_that_is_off_takes_nothing(make_world):
     world = make_world(enabled=False)
     assert world.inbox.receive(payload(alert())).status == 404
@@ -317,7 +346,6 @@ def test_what_was_stored_and_not_sent_goes_out_after_a_restart(tmp_path, make_wo
     first.journal.close()
 
     second = make_world(tmp_path / "j.db", forward_to=receiver.url)
-    second.inbox._resume()
     second.settle()
     assert [taken["groupLabels"]["alertname"] for taken in receiver.taken] == ["A", "B"]
     assert "lmwatch was restarted" in receiver.taken[0]["commonAnnotations"]["lmwatch_summary"]
@@ -336,7 +364,6 @@ def test_what_was_tried_before_a_restart_goes_out_the_same(tmp_path, make_world,
     first.journal.close()
 
     second = make_world(tmp_path / "j.db", forward_to=receiver.url)
-    second.inbox._resume()
     second.settle()
     assert len(receiver.bodies) == 2
     assert receiver.bodies[0] == receiver.bodies[1]
@@ -350,7 +377,6 @@ def test_what_was_sent_is_not_sent_again_after_a_restart(tmp_path, make_world, r
     first.settle()
     first.journal.close()
     second = make_world(tmp_path / "j.db", forward_to=receiver.url)
-    second.inbox._resume()
     second.settle()
     assert len(receiver.bodies) == 1
 
