@@ -26,9 +26,20 @@ def rendered() -> dict[str, str]:
 
 
 def _finished(document: dict[str, Any]) -> dict[str, Any]:
-    """With what the SDK leaves open: numbers for the panels, and no id, which is the Grafana's that loads it."""
+    """With what the SDK leaves open, and without what it adds.
+
+    Panels get numbers; the dashboard has no id, since that is given by the Grafana that loads it. The only placement that
+    the SDK knows hides links and annotations in a menu. A link from data is a title and an address.
+    """
     for number, panel in enumerate(document["panels"], 1):
         panel["id"] = number
+        defaults = panel.get("fieldConfig", {}).get("defaults", {})
+        if "links" in defaults:
+            defaults["links"] = [
+                {key: link[key] for key in ("title", "url", "targetBlank")} for link in defaults["links"]
+            ]
+    for placed in (*document["links"], *document["annotations"]["list"]):
+        placed.pop("placement", None)
     return {"id": None, **document}
 
 

@@ -168,7 +168,13 @@ def spread(title: str, text: str, expr: str, *, size: float, unit: str, none: st
 
 
 def _heatmap() -> heatmap_builder.Panel:
-    colour = heatmap_builder.HeatmapColorOptions().mode(heatmap.HeatmapColorMode.SCHEME).scheme("Blues").steps(64)
+    colour = (
+        heatmap_builder.HeatmapColorOptions()
+        .mode(heatmap.HeatmapColorMode.SCHEME)
+        .scheme("Blues")
+        .exponent(0.5)
+        .steps(64)
+    )
     # Cells with next to nothing in them stay empty: increase() extrapolates.
     return (
         heatmap_builder.Panel()
@@ -251,15 +257,10 @@ def grid(
         "indexByName": {name: place for place, name in enumerate(columns)},
         "renameByName": {old: new for old, new in columns.items() if old != new},
     }
-    panel = (
-        table.Panel()
-        .show_header(True)
-        .cell_height(common.TableCellHeight.SM)
-        .with_transformation(model.DataTransformerConfig(id_val="merge", options={}))
-        .with_transformation(model.DataTransformerConfig(id_val="organize", options=options))
-        .height(8)
-        .span(24)
-    )
+    panel = table.Panel().show_header(True).cell_height(common.TableCellHeight.SM).height(8).span(24)
+    if len(queries) > 1:
+        panel.with_transformation(model.DataTransformerConfig(id_val="merge", options={}))
+    panel.with_transformation(model.DataTransformerConfig(id_val="organize", options=options))
     return _named(panel, title, text, queries, unit=unit, none=none)
 
 

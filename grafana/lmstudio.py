@@ -146,7 +146,7 @@ def _now() -> list[Any]:
             colours=steps(GREEN, (0.01, YELLOW), (0.1, RED)),
         ),
         stat_panel(
-            "Queue",
+            "Waiting",
             "Requests that wait for models, by LM Studio's word; known where its websocket tells.",
             f"sum(lmstudio_model_queued_requests{{{MODEL}}})",
             unit="short",
@@ -154,7 +154,7 @@ def _now() -> list[Any]:
             colours=steps(GREEN, (1, YELLOW), (8, RED)),
         ),
         stat_panel(
-            "Context used",
+            "Fullest context",
             "Largest share of the loaded context that a model's last prediction took, prompt and output together.",
             f"max(lmstudio_context_used_ratio{{{ORIGIN}}})",
             unit="percentunit",
