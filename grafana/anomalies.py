@@ -206,7 +206,7 @@ def _scores() -> list[Any]:
         ),
         _between_0_and_1(
             graph(
-                "Groups",
+                "Scores of groups",
                 "Scores of groups as a whole: by the model, and by the screen.",
                 [
                     query(f"lmwatch_group_anomaly_score{{{WATCH}}}", ref="A"),

@@ -146,7 +146,7 @@ def _sources() -> list[Any]:
             none="No sources",
         ),
         graph(
-            "Heartbeat",
+            "Heartbeat over time",
             "Time since the planted anomaly was last found: by the screen, and by a model. The third line is how often one is planted.",
             [
                 query(
