@@ -31,6 +31,8 @@ STOP_SECONDS = 8.0
 """How long an orderly end may take; a supervisor's patience is usually 10 s."""
 _DRAIN_SECONDS = 3.0
 """Of them, for the alerts that wait to be delivered."""
+_ANNOTATE_SECONDS = 1.0
+"""And for annotations that wait to be written."""
 _HOUR = 3600.0
 
 
@@ -114,6 +116,7 @@ class App:
             self._services.scheduler.start()
             undo.callback(self._services.scheduler.stop)
             undo.callback(lambda: self._services.alerts.stop(_DRAIN_SECONDS))
+            undo.callback(lambda: self._services.annotations.stop(_ANNOTATE_SECONDS))
             undo.callback(lambda: self.runtime.stop(STOP_SECONDS / 2))
             undo.callback(lambda: self._services.inbox.stop(STOP_SECONDS / 4))
             self.runtime.start()

@@ -25,10 +25,7 @@ def load(path: Path | None) -> Config:
 def without_effect(config: Config) -> tuple[str, ...]:
     """The keys in use that this version accepts and does nothing with."""
     watches = [(f"watches[{number}]", watch) for number, watch in enumerate(config.watches)]
-    used = {
-        "grafana": config.grafana is not None,
-        **{f"{name}.screen": watch.screen != "local" for name, watch in watches},
-    }
+    used = {f"{name}.screen": watch.screen != "local" for name, watch in watches}
     return tuple(key for key, is_used in used.items() if is_used)
 
 

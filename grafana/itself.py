@@ -315,7 +315,24 @@ def _alerts() -> list[Any]:
             columns={"alertmanager": "alertmanager", "instance": "lmwatch", "Value": "last accepted"},
             none="None has accepted any yet",
             unit="dateTimeFromNow",
-        ).height(5),
+        ).span(12),
+        bars(
+            "Annotations in Grafana",
+            "Annotations that lmwatch wrote for its verdicts, by what was done, and attempts that failed.",
+            [
+                query(
+                    f"sum by (outcome) (increase(lmwatch_grafana_annotations_total{{{LMWATCH}}}{RATE}))",
+                    "{{outcome}}",
+                    ref="A",
+                ),
+                query(
+                    f"sum by (reason) (increase(lmwatch_grafana_annotation_failures_total{{{LMWATCH}}}{RATE})) > 0",
+                    "failed: {{reason}}",
+                    ref="B",
+                ),
+            ],
+            none="No Grafana is configured",
+        ),
     ]
 
 

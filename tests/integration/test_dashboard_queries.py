@@ -24,7 +24,7 @@ from steered_target import SteeredTarget
 from exporter.embedded.scripted import SCRIPTED_MODEL, Asked, Reply, ScriptedEngine
 from exporter.embedded.studio import StudioServer
 from exporter.embedded.studio_faults import Fault
-from exporter.embedded.studio_http import Listener
+from exporter.embedded.studio_http import Call, Listener
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
 
@@ -50,6 +50,7 @@ alerting:
   webhook: {{enabled: true, forward_to: "{sink}/hook", deadline: 2s}}
 proxy: {{listen: "127.0.0.1:{proxy}", server: desk}}
 heartbeat: {{interval: 1m}}
+grafana: {{url: "{sink}"}}
 web: {{external_url: "http://lmwatch.example:9917"}}
 journal: {{path: {journal}}}
 """
@@ -101,8 +102,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         ]
         studio = stack.enter_context(StudioServer(engines))
         target = stack.enter_context(SteeredTarget(["a", "b", "c"]))
-        refusals = iter([503, 503])
-        sink = Listener(0, lambda call: call.send_json(next(refusals, 200) if "alerts" in call.path else 200, {}))
+        refusals = {path: iter([503, 503]) for path in ("/api/v2/alerts", "/api/annotations")}
+        sink = Listener(0, lambda call: _take(call, refusals))
         sink.start()
         stack.callback(sink.stop)
         proxy = free_port()
@@ -121,6 +122,11 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         stack.callback(prometheus.stop)
         _live(studio, target, watching, prometheus, f"http://127.0.0.1:{proxy}")
         yield World(prometheus, watching)
+
+
+def _take(call: Call, refusals: dict[str, Iterator[int]]) -> None:
+    """An Alertmanager, a Grafana and a chat in one, who take everything after the first two refusals."""
+    call.send_json(next(refusals.get(call.path, iter(())), 200), {"id": 1})
 
 
 def _answer(asked: Asked) -> str | Reply:
@@ -158,6 +164,7 @@ def _live(studio: StudioServer, target: SteeredTarget, watching: Lmwatch, promet
     work()
     has('ALERTS{alertname=~"LMWatch.*",alertstate="firing"}', "an alert")
     has("increase(lmwatch_alerts_sent_total[8s]) > 0", "a delivery")
+    has('increase(lmwatch_grafana_annotations_total{outcome="created"}[8s]) > 0', "an annotation")
 
 
 _JSON = {"Content-Type": "application/json"}

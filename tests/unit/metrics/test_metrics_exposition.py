@@ -15,6 +15,7 @@ from exporter.metrics.catalogue import CATALOGUE
 from exporter.metrics.collectors import BoardCollector, default_parts
 from exporter.metrics.exposition import Exposition, make_registry
 from exporter.metrics.instruments import Instruments
+from exporter.metrics.annotating import AnnotationInstruments
 from exporter.metrics.pushing import PushInstruments
 from exporter.metrics.rendering import RENDERED_FAMILIES, WatchRenderer
 from exporter.metrics.webhook import WebhookInstruments
@@ -63,6 +64,7 @@ def full() -> Exposition:
     pushed.declare("http://a:9093")
     pushed.sent("http://a:9093", 2, at=1000.0)
     WebhookInstruments(registry)
+    AnnotationInstruments(registry, ["timeout"]).declare()
     return Exposition(registry, lambda: board)
 
 
