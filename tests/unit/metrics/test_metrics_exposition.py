@@ -11,11 +11,11 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
 from exporter.board import Board
+from exporter.metrics.annotating import AnnotationInstruments
 from exporter.metrics.catalogue import CATALOGUE
 from exporter.metrics.collectors import BoardCollector, default_parts
 from exporter.metrics.exposition import Exposition, make_registry
 from exporter.metrics.instruments import Instruments
-from exporter.metrics.annotating import AnnotationInstruments
 from exporter.metrics.pushing import PushInstruments
 from exporter.metrics.rendering import RENDERED_FAMILIES, WatchRenderer
 from exporter.metrics.webhook import WebhookInstruments
