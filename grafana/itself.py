@@ -295,14 +295,17 @@ def _alerts() -> list[Any]:
         ),
         graph(
             "Waiting for delivery",
-            "Alerts that wait for each Alertmanager, and how many may.",
+            "Share of the room for alerts that wait for each Alertmanager; when it is full, the oldest are given up.",
             [
-                query(f"max by (alertmanager) (lmwatch_alert_queue_length{{{LMWATCH}}})", to, ref="A"),
-                query(f"max(lmwatch_alert_queue_capacity{{{LMWATCH}}})", "room for", ref="B"),
+                query(
+                    f"""max by (alertmanager) (lmwatch_alert_queue_length{{{LMWATCH}}})
+                    / on () group_left () max(lmwatch_alert_queue_capacity{{{LMWATCH}}})""",
+                    to,
+                )
             ],
-            unit="short",
+            unit="percentunit",
             none=none,
-        ),
+        ).max(1),
         grid(
             "Alertmanagers",
             "When each last accepted alerts.",
@@ -321,7 +324,7 @@ def _alerts() -> list[Any]:
             "Annotations that lmwatch wrote for its verdicts, by what was done, and attempts that failed.",
             [
                 query(
-                    f"sum by (outcome) (increase(lmwatch_grafana_annotations_total{{{LMWATCH}}}{RATE}))",
+                    f"sum by (outcome) (increase(lmwatch_grafana_annotations_total{{{LMWATCH}}}{RATE})) > 0",
                     "{{outcome}}",
                     ref="A",
                 ),
@@ -337,14 +340,14 @@ def _alerts() -> list[Any]:
 
 
 def _webhook() -> list[Any]:
-    none = "The webhook is off"
+    none = "No notifications"
     return [
         bars(
             "Notifications",
             "Notifications of Alertmanager that came in, by outcome.",
             [
                 query(
-                    f"sum by (outcome) (increase(lmwatch_webhook_notifications_total{{{LMWATCH}}}{RATE}))",
+                    f"sum by (outcome) (increase(lmwatch_webhook_notifications_total{{{LMWATCH}}}{RATE})) > 0",
                     "{{outcome}}",
                 )
             ],
@@ -353,7 +356,7 @@ def _webhook() -> list[Any]:
         bars(
             "Explanations",
             "Groups of alerts that were to be explained, by outcome.",
-            [query(f"sum by (outcome) (increase(lmwatch_webhook_triage_total{{{LMWATCH}}}{RATE}))", "{{outcome}}")],
+            [query(f"sum by (outcome) (increase(lmwatch_webhook_triage_total{{{LMWATCH}}}{RATE})) > 0", "{{outcome}}")],
             none=none,
         ),
         bars(
@@ -361,12 +364,12 @@ def _webhook() -> list[Any]:
             "Notifications that are done with, by how, and attempts to send one on that failed.",
             [
                 query(
-                    f"sum by (outcome) (increase(lmwatch_webhook_forwards_total{{{LMWATCH}}}{RATE}))",
+                    f"sum by (outcome) (increase(lmwatch_webhook_forwards_total{{{LMWATCH}}}{RATE})) > 0",
                     "{{outcome}}",
                     ref="A",
                 ),
                 query(
-                    f"sum by (reason) (increase(lmwatch_webhook_forward_failures_total{{{LMWATCH}}}{RATE}))",
+                    f"sum by (reason) (increase(lmwatch_webhook_forward_failures_total{{{LMWATCH}}}{RATE})) > 0",
                     "failed: {{reason}}",
                     ref="B",
                 ),
@@ -384,7 +387,7 @@ def _webhook() -> list[Any]:
             "Alerts that came in, by status and what they were: new, or known already.",
             [
                 query(
-                    f"sum by (status, outcome) (increase(lmwatch_webhook_alerts_total{{{LMWATCH}}}{RATE}))",
+                    f"sum by (status, outcome) (increase(lmwatch_webhook_alerts_total{{{LMWATCH}}}{RATE})) > 0",
                     "{{status}}, {{outcome}}",
                 )
             ],
@@ -392,14 +395,16 @@ def _webhook() -> list[Any]:
         ),
         graph(
             "Waiting notifications",
-            "Notifications that wait to be explained or sent on, and how many may.",
+            "Share of the room for notifications that wait to be explained or sent on; when it is full, new ones are refused.",
             [
-                query(f"sum(lmwatch_webhook_queue_length{{{LMWATCH}}})", "waiting", ref="A"),
-                query(f"sum(lmwatch_webhook_queue_capacity{{{LMWATCH}}})", "room for", ref="B"),
+                query(
+                    f"sum(lmwatch_webhook_queue_length{{{LMWATCH}}}) / sum(lmwatch_webhook_queue_capacity{{{LMWATCH}}})",
+                    "of the room",
+                )
             ],
-            unit="short",
-            none=none,
-        ),
+            unit="percentunit",
+            none="Not scraped",
+        ).max(1),
     ]
 
 
@@ -432,12 +437,14 @@ def _program() -> list[Any]:
         ),
         graph(
             "Open files",
-            "File descriptors that lmwatch holds, connections included, and how many it may.",
+            "File descriptors that lmwatch holds, connections included, as a share of how many it may.",
             [
-                query(f"sum by (instance) (process_open_fds{{{LMWATCH}}})", "{{instance}}", ref="A"),
-                query(f"min(process_max_fds{{{LMWATCH}}})", "allowed", ref="B"),
+                query(
+                    f"max by (instance) (process_open_fds{{{LMWATCH}}} / process_max_fds{{{LMWATCH}}})",
+                    "{{instance}}",
+                )
             ],
-            unit="short",
+            unit="percentunit",
             none="Not told on this system",
         ),
         bars(

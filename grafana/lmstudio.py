@@ -233,9 +233,9 @@ def _models() -> list[Any]:
             "Loads and unloads",
             "Models that became loaded, and unloaded by reason. Unexpected: gone and not due.",
             [
-                query(f"sum(increase(lmstudio_model_loads_total{{{MODEL}}}[$__rate_interval]))", "loaded", ref="A"),
+                query(f"sum(increase(lmstudio_model_loads_total{{{MODEL}}}[$__rate_interval])) > 0", "loaded", ref="A"),
                 query(
-                    f"sum by (reason) (increase(lmstudio_model_unloads_total{{{MODEL}}}[$__rate_interval]))",
+                    f"sum by (reason) (increase(lmstudio_model_unloads_total{{{MODEL}}}[$__rate_interval])) > 0",
                     "unloaded: {{reason}}",
                     ref="B",
                 ),
@@ -291,7 +291,7 @@ def _work() -> list[Any]:
             "Completed answers by what ended them; length is the request's own limit, context_length the model's.",
             [
                 query(
-                    f"sum by (finish_reason) (rate(lmstudio_request_finishes_total{{{ORIGIN}}}{rate}))",
+                    f"sum by (finish_reason) (rate(lmstudio_request_finishes_total{{{ORIGIN}}}{rate})) > 0",
                     "{{finish_reason}}",
                 )
             ],
@@ -387,7 +387,7 @@ def _failures() -> list[Any]:
             "Requests that brought no usable answer. The very first of a kind shows in the table only: nothing stood before it.",
             [
                 query(
-                    f"sum by (reason) (increase(lmstudio_request_failures_total{{{ORIGIN}}}{rate}))",
+                    f"sum by (reason) (increase(lmstudio_request_failures_total{{{ORIGIN}}}{rate})) > 0",
                     "{{reason}}",
                 )
             ],
@@ -451,7 +451,7 @@ def _sight() -> list[Any]:
         bars(
             "Probes",
             "Small requests by which lmwatch measures an idle model, by outcome.",
-            [query(f"sum by (outcome) (increase(lmstudio_probes_total{{{SERVER}}}{rate}))", "{{outcome}}")],
+            [query(f"sum by (outcome) (increase(lmstudio_probes_total{{{SERVER}}}{rate})) > 0", "{{outcome}}")],
             none="No probe was due",
         ),
         graph(

@@ -102,7 +102,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         ]
         studio = stack.enter_context(StudioServer(engines))
         target = stack.enter_context(SteeredTarget(["a", "b", "c"]))
-        refusals = {path: iter([503, 503]) for path in ("/api/v2/alerts", "/api/annotations")}
+        refusals = {path: iter([503, 503]) for path in ("/api/v2/alerts", "/api/annotations", "/hook")}
         sink = Listener(0, lambda call: _take(call, refusals))
         sink.start()
         stack.callback(sink.stop)
@@ -149,11 +149,15 @@ def _live(studio: StudioServer, target: SteeredTarget, watching: Lmwatch, promet
         answer = fetch(f"{watching.url}/api/v1/alertmanager/webhook", data=body, headers=_JSON)
         assert answer[0] == 200, answer
 
+    has("lmwatch_webhook_forward_failures_total == 0", "counters before anything happens")
     work()
     has("lmwatch_anomaly_score", "scores")
+    has('lmstudio_model_unloads_total{model="small-1b"}', "a model that may go")
+    has('lmstudio_model_loaded{model="small-1b"} == 1', "a model that is loaded")
     studio.unload("small-1b")
     has('lmstudio_model_loaded{model="small-1b"} == 0', "a model that went")
     studio.load("small-1b")
+    has("increase(lmstudio_model_unloads_total[8s]) > 0", "why it went: it crashed, since it came back")
     studio.stop()
     has("lmstudio_up == 0", "a server that is gone")
     studio.start()
