@@ -8,8 +8,10 @@ from typing import Any
 
 import frame
 import house
+import looks
 import shared
-from house import GREEN, GREY, ORANGE, PURPLE, RED, YELLOW, graph, grid, now, query, stat_panel, steps, timeline
+from house import graph, grid, now, query, stat_panel, timeline
+from looks import GREEN, GREY, ORANGE, PURPLE, RED, YELLOW, steps
 
 from exporter.screening.result import KINDS, THRESHOLD
 
@@ -20,7 +22,7 @@ CHOSEN = "${series:raw}"
 THRESHOLDS = f"max by (watch) (lmwatch_watch_threshold{{{house.OF_LMWATCH},{WATCH}}})"
 _KIND_COLOURS = {
     "spike": RED,
-    "drop": house.BLUE,
+    "drop": looks.BLUE,
     "level_shift": ORANGE,
     "drift": YELLOW,
     "flatline": GREY,
@@ -124,7 +126,7 @@ def _now() -> list[Any]:
             "score",
             [
                 *score,
-                house.linked(
+                looks.linked(
                     ("Newest verdict", _verdict("metric", "instance", "job", of=fields)), ("Watch", _of_watch(fields))
                 ),
             ],
@@ -132,7 +134,7 @@ def _now() -> list[Any]:
         .override_by_name(
             "metric",
             [
-                house.linked(
+                looks.linked(
                     (
                         "This metric alone",
                         f"{here}&var-watch=${{{fields}.watch:percentencode}}&var-metric=${{{fields}.metric:percentencode}}",
@@ -161,7 +163,7 @@ def _now() -> list[Any]:
         .override_by_name("model", score)
         .override_by_name("screen", score)
         .override_by_name(
-            "age", [house.has_unit("s"), house.linked(("Newest verdict", _verdict("instance", "job", of=fields)))]
+            "age", [looks.has_unit("s"), looks.linked(("Newest verdict", _verdict("instance", "job", of=fields)))]
         ),
     ]
 
@@ -169,9 +171,9 @@ def _now() -> list[Any]:
 def _scored() -> list[Any]:
     """A column of scores: red from the boundary on."""
     return [
-        house.styled("decimals", 2),
-        house.styled("custom.cellOptions", {"type": "color-text"}),
-        house.styled("thresholds", steps(GREEN, (THRESHOLD, RED)).build()),
+        looks.styled("decimals", 2),
+        looks.styled("custom.cellOptions", {"type": "color-text"}),
+        looks.styled("thresholds", steps(GREEN, (THRESHOLD, RED)).build()),
     ]
 
 
@@ -220,7 +222,7 @@ def _scores() -> list[Any]:
             "Kinds",
             "What kind of anomaly a series shows while it shows one.",
             [query(house.coded("lmwatch_anomaly_kind", "kind", KINDS, SERIES, "without (kind)"))],
-            house.looks(KINDS, _KIND_COLOURS),
+            looks.looks(KINDS, _KIND_COLOURS),
             none="Nothing is odd",
         ),
         shared.watch_states(f"{house.OF_LMWATCH},{WATCH}"),
@@ -228,11 +230,11 @@ def _scores() -> list[Any]:
 
 
 def _between_0_and_1(panel: Any) -> Any:
-    return house.line_at(panel.min(0).max(1).decimals(2), THRESHOLD)
+    return looks.line_at(panel.min(0).max(1).decimals(2), THRESHOLD)
 
 
 def _one_series() -> list[Any]:
-    edges = [house.styled("custom.lineWidth", 0), house.styled("custom.fillOpacity", 0), house.coloured(GREEN)]
+    edges = [looks.styled("custom.lineWidth", 0), looks.styled("custom.fillOpacity", 0), looks.coloured(GREEN)]
     return [
         graph(
             "Value and expected band",
@@ -247,15 +249,15 @@ def _one_series() -> list[Any]:
             none="No series is suspicious or marked band: true",
             floor=None,
         )
-        .override_by_name("value", [house.coloured("blue"), house.styled("custom.lineWidth", 2)])
+        .override_by_name("value", [looks.coloured("blue"), looks.styled("custom.lineWidth", 2)])
         .override_by_name("expected from", edges)
         .override_by_name(
             "expected to",
             [
-                house.styled("custom.lineWidth", 0),
-                house.styled("custom.fillBelowTo", "expected from"),
-                house.styled("custom.fillOpacity", 20),
-                house.coloured(GREEN),
+                looks.styled("custom.lineWidth", 0),
+                looks.styled("custom.fillBelowTo", "expected from"),
+                looks.styled("custom.fillOpacity", 20),
+                looks.coloured(GREEN),
             ],
         )
         .span(24)
@@ -273,9 +275,9 @@ def _one_series() -> list[Any]:
                 none="No scores",
             )
         )
-        .override_by_name("combined", [house.coloured(RED), house.styled("custom.lineWidth", 2)])
-        .override_by_name("screen", [house.coloured("blue")])
-        .override_by_name("model", [house.coloured(PURPLE)])
+        .override_by_name("combined", [looks.coloured(RED), looks.styled("custom.lineWidth", 2)])
+        .override_by_name("screen", [looks.coloured("blue")])
+        .override_by_name("model", [looks.coloured(PURPLE)])
         .span(24),
     ]
 

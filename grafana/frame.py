@@ -6,7 +6,8 @@ from typing import Any
 from grafana_foundation_sdk.builders import dashboard as board
 from grafana_foundation_sdk.models import common
 from grafana_foundation_sdk.models import dashboard as model
-from house import DATASOURCE, OF_LMWATCH, PURPLE, one_line
+from house import DATASOURCE, OF_LMWATCH, one_line
+from looks import PURPLE
 
 TAG = "lmwatch"
 

@@ -4,30 +4,15 @@ from typing import Any
 
 import frame
 import house
-from house import (
-    BLUE,
-    GREEN,
-    GREY,
-    ORANGE,
-    PURPLE,
-    RED,
-    YELLOW,
-    bars,
-    graph,
-    grid,
-    now,
-    query,
-    stat_panel,
-    steps,
-    timeline,
-)
+import looks
+import speed
+from house import bars, graph, grid, now, query, stat_panel, timeline
+from looks import BLUE, GREEN, GREY, ORANGE, PURPLE, RED, YELLOW, steps
+from speed import MODEL, ORIGIN, SERVER
 
 from exporter.lmstudio.wire import MODEL_STATUSES
 
 UID = "lmwatch-lmstudio"
-SERVER = f'{house.OF_LMWATCH},server=~"$server"'
-MODEL = f'{SERVER},model=~"$model"'
-ORIGIN = f'{MODEL},origin=~"$origin"'
 _STATUS_COLOURS = {
     "idle": GREEN,
     "processing_prompt": "light-blue",
@@ -55,9 +40,9 @@ def build() -> Any:
     )
     frame.row(made, "Now", *_now())
     frame.row(made, "Models", *_models())
-    frame.row(made, "Work", *_work())
-    frame.row(made, "Latency", *_latency())
-    frame.row(made, "Saturation", *_saturation())
+    frame.row(made, "Work", *speed.work())
+    frame.row(made, "Latency", *speed.latency())
+    frame.row(made, "Saturation", *speed.saturation())
     frame.row(made, "Failures", *_failures())
     frame.row(made, "How lmwatch sees it", *_sight())
     return made
@@ -106,7 +91,7 @@ def _now() -> list[Any]:
             f"min(lmstudio_up{{{SERVER}}})",
             unit="none",
             none="Not watched",
-        ).mappings([house.states_mapping({0: ("Down", RED), 1: ("Up", GREEN)})]),
+        ).mappings([looks.states_mapping({0: ("Down", RED), 1: ("Up", GREEN)})]),
         stat_panel(
             "Models loaded",
             "Loaded instances on the chosen servers.",
@@ -120,21 +105,21 @@ def _now() -> list[Any]:
             "Output tokens per second of decode time in the last completed predictions, averaged over models and origins.",
             f"avg(lmstudio_tokens_per_second{{{ORIGIN}}})",
             unit="short",
-            none=house.NO_TRAFFIC,
+            none=looks.NO_TRAFFIC,
         ),
         stat_panel(
             "First token, p95",
             "Time from sending a request to its first token that 95 % of requests stay below.",
             f"histogram_quantile(0.95, sum by (le) (rate(lmstudio_request_time_to_first_token_seconds_bucket{{{ORIGIN}}}{rate})))",
             unit="s",
-            none=house.NO_TRAFFIC,
+            none=looks.NO_TRAFFIC,
         ),
         stat_panel(
             "Requests",
             "Requests put to models per second, failed ones included.",
             f"sum(rate(lmstudio_requests_total{{{ORIGIN}}}{rate}))",
             unit="reqps",
-            none=house.NO_TRAFFIC,
+            none=looks.NO_TRAFFIC,
         ),
         stat_panel(
             "Failing",
@@ -142,7 +127,7 @@ def _now() -> list[Any]:
             f"""(sum(rate(lmstudio_request_failures_total{{{ORIGIN},reason!="cancelled"}}{rate})) or vector(0))
             / (sum(rate(lmstudio_requests_total{{{ORIGIN}}}{rate})) > 0)""",
             unit="percentunit",
-            none=house.NO_TRAFFIC,
+            none=looks.NO_TRAFFIC,
             colours=steps(GREEN, (0.01, YELLOW), (0.1, RED)),
         ),
         stat_panel(
@@ -158,7 +143,7 @@ def _now() -> list[Any]:
             "Largest share of the loaded context that a model's last prediction took, prompt and output together.",
             f"max(lmstudio_context_used_ratio{{{ORIGIN}}})",
             unit="percentunit",
-            none=house.NO_TRAFFIC,
+            none=looks.NO_TRAFFIC,
             colours=steps(GREEN, (0.75, YELLOW), (0.9, RED)),
         ),
     ]
@@ -186,7 +171,7 @@ def _models() -> list[Any]:
             "What models do",
             "The state of each loaded model. Idle and unknown differ where the websocket tells, or the server's API does.",
             [query(status, "{{server}} {{model}}")],
-            house.looks(MODEL_STATUSES, _STATUS_COLOURS),
+            looks.looks(MODEL_STATUSES, _STATUS_COLOURS),
             none="No model is loaded",
         ),
         grid(
@@ -218,12 +203,12 @@ def _models() -> list[Any]:
             hidden=["Value #A"],
             none="No models are listed",
         )
-        .override_by_name("size", [house.has_unit("bytes")])
-        .override_by_name("loaded", [house.in_words({0: ("no", GREY), 1: ("yes", GREEN)})])
+        .override_by_name("size", [looks.has_unit("bytes")])
+        .override_by_name("loaded", [looks.in_words({0: ("no", GREY), 1: ("yes", GREEN)})])
         .override_by_name(
             "model",
             [
-                house.linked(
+                looks.linked(
                     ("This model alone", f"{here}&var-model=${{__data.fields.model:percentencode}}"),
                     ("Pages of lmwatch", "${pages:raw}/"),
                 )
@@ -248,133 +233,6 @@ def _models() -> list[Any]:
             [query(f"min {by} (lmstudio_model_ttl_remaining_seconds{{{MODEL}}})", "{{server}} {{model}}")],
             unit="s",
             none="No model is due",
-        ),
-    ]
-
-
-def _work() -> list[Any]:
-    rate = "[$__rate_interval]"
-    tokens = (
-        ("A", "lmstudio_prompt_tokens_total", "prompt"),
-        ("B", "lmstudio_cached_prompt_tokens_total", "prompt, from the cache"),
-        ("C", "lmstudio_output_tokens_total", "output"),
-        ("D", "lmstudio_reasoning_tokens_total", "output, reasoning"),
-    )
-    return [
-        graph(
-            "Tokens per second of a prediction",
-            "Output tokens per second of decode time in the last completed prediction.",
-            [
-                query(
-                    f"avg by (server, model, origin) (lmstudio_tokens_per_second{{{ORIGIN}}})",
-                    "{{server}} {{model}} ({{origin}})",
-                )
-            ],
-            unit="short",
-        ),
-        graph(
-            "Tokens processed",
-            "Tokens per second over all requests. What came from the cache is part of the prompt, reasoning part of the output.",
-            [query(f"sum(rate({name}{{{ORIGIN}}}{rate}))", legend, ref=ref) for ref, name, legend in tokens],
-            unit="short",
-        ),
-        house.stacked(
-            graph(
-                "Requests by origin",
-                "Who asked: lmwatch's analyses, its probes, or others (traffic), whom it knows from the log stream and its proxy.",
-                [query(f"sum by (origin) (rate(lmstudio_requests_total{{{ORIGIN}}}{rate}))", "{{origin}}")],
-                unit="reqps",
-            )
-        ),
-        graph(
-            "How answers end",
-            "Completed answers by what ended them; length is the request's own limit, context_length the model's.",
-            [
-                query(
-                    f"sum by (finish_reason) (rate(lmstudio_request_finishes_total{{{ORIGIN}}}{rate})) > 0",
-                    "{{finish_reason}}",
-                )
-            ],
-            unit="reqps",
-        ),
-    ]
-
-
-def _latency() -> list[Any]:
-    first, token = "lmstudio_request_time_to_first_token_seconds", "lmstudio_request_time_per_output_token_seconds"
-    return [
-        house.heat("Time to first token", "How the times from request to first token spread.", first, ORIGIN),
-        house.quantiles("Time to first token, quantiles", "Time from request to first token.", first, ORIGIN),
-        house.heat("Time per output token", "How the decode times per output token spread.", token, ORIGIN),
-        house.quantiles("Time per output token, quantiles", "Decode time per output token.", token, ORIGIN),
-        house.quantiles(
-            "Whole requests",
-            "How long completed requests took, waiting in LM Studio's queue included.",
-            "lmstudio_request_duration_seconds",
-            ORIGIN,
-        ),
-        graph(
-            "Last time to first token",
-            "Time from request to first token in the last completed prediction, which shows rare requests as well.",
-            [
-                query(
-                    f"max by (server, model, origin) (lmstudio_time_to_first_token_seconds{{{ORIGIN}}})",
-                    "{{server}} {{model}} ({{origin}})",
-                )
-            ],
-            unit="s",
-        ),
-    ]
-
-
-def _saturation() -> list[Any]:
-    by = "by (server, model)"
-    return [
-        house.line_at(
-            graph(
-                "Context used",
-                "Share of the loaded context that the last prediction took, prompt and output together. The line is at 90 %.",
-                [
-                    query(
-                        f"max by (server, model, origin) (lmstudio_context_used_ratio{{{ORIGIN}}})",
-                        "{{server}} {{model}} ({{origin}})",
-                    )
-                ],
-                unit="percentunit",
-            ).max(1),
-            0.9,
-        ),
-        graph(
-            "Context in tokens",
-            "Tokens of the last prediction, beside the context that the model is loaded with.",
-            [
-                query(f"max {by} (lmstudio_context_used_tokens{{{ORIGIN}}})", "used, {{server}} {{model}}", ref="A"),
-                query(
-                    f"max {by} (lmstudio_model_context_length_tokens{{{MODEL}}})",
-                    "loaded with, {{server}} {{model}}",
-                    ref="B",
-                ),
-            ],
-            unit="short",
-        ),
-        graph(
-            "Queue",
-            "Requests that wait for a model, by LM Studio's word, beside how many it works on at once.",
-            [
-                query(
-                    f"max {by} (lmstudio_model_queued_requests{{{MODEL}}})", "waiting, {{server}} {{model}}", ref="A"
-                ),
-                query(f"max {by} (lmstudio_model_parallel_slots{{{MODEL}}})", "at once, {{server}} {{model}}", ref="B"),
-            ],
-            unit="short",
-            none="Not told: no websocket",
-        ),
-        house.quantiles(
-            "Prompt tokens",
-            "Prompt tokens of single requests, by the server's count.",
-            "lmstudio_request_prompt_tokens",
-            ORIGIN,
-            unit="short",
         ),
     ]
 

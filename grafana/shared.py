@@ -3,15 +3,16 @@
 from typing import Any
 
 import house
+import looks
 
 from exporter.board import WATCH_STATES
 
 _COLOURS = {
     "warming": "light-blue",
-    "ok": house.GREEN,
-    "degraded": house.YELLOW,
-    "stale": house.ORANGE,
-    "failed": house.RED,
+    "ok": looks.GREEN,
+    "degraded": looks.YELLOW,
+    "stale": looks.ORANGE,
+    "failed": looks.RED,
 }
 
 
@@ -23,7 +24,7 @@ def watches_not_well(matchers: str) -> Any:
         f'sum(lmwatch_watch_state{{{matchers},state=~"degraded|stale|failed"}})',
         unit="short",
         none="No watches",
-        colours=house.steps(house.GREEN, (1, house.ORANGE)),
+        colours=looks.steps(looks.GREEN, (1, looks.ORANGE)),
     )
 
 
@@ -34,6 +35,6 @@ def watch_states(matchers: str) -> Any:
         "State of the watches",
         "Why there are scores or none. Degraded: the screen alone judges, because no model answers.",
         [house.query(states, "{{watch}}")],
-        house.looks(WATCH_STATES, _COLOURS),
+        looks.looks(WATCH_STATES, _COLOURS),
         none="No watches",
     )
