@@ -11,7 +11,8 @@ from rich.console import Console
 from rich.table import Table
 
 MODULES = tuple(
-    f"bench.{name}_bench" for name in ("series", "screening", "metrics", "scrape", "poll", "logstream", "proxy")
+    f"bench.{name}_bench"
+    for name in ("series", "screening", "metrics", "scrape", "poll", "logstream", "proxy", "pushdown")
 )
 
 

@@ -8,7 +8,7 @@ from exporter.clock import SystemClock
 from exporter.config.model import Server
 from exporter.embedded.scripted import ScriptedEngine
 from exporter.embedded.studio import StudioServer
-from exporter.embedded.studio_models import other_models
+from exporter.embedded.studio_disk import other_models
 from exporter.lmstudio.lane import open_lane
 from exporter.sources.http import Cancel
 

@@ -210,12 +210,9 @@ def _duration(text: str) -> float:
 
 def _check(arguments: argparse.Namespace) -> int:
     from exporter.config.show import summarise
-    from exporter.loading import load, without_effect
+    from exporter.loading import load
 
-    config = load(arguments.config)
-    print(summarise(config))
-    for key in without_effect(config):
-        print(f"note: {key} is accepted and has no effect in this version")
+    print(summarise(load(arguments.config)))
     return 0
 
 

@@ -8,6 +8,8 @@ from exporter.config.load import default_config, load_config
 from exporter.config.model import Config
 from exporter.series.selector import Selector
 
+INPUT = "lmwatch:input"
+"""The metric that rules/screening.rules.yml judges."""
 Location = tuple[str | int, ...]
 
 
@@ -19,14 +21,7 @@ def load(path: Path | None) -> Config:
     """
     if path is None:
         return default_config()
-    return load_config(path, os.environ, checks=[_selectors_parse])
-
-
-def without_effect(config: Config) -> tuple[str, ...]:
-    """The keys in use that this version accepts and does nothing with."""
-    watches = [(f"watches[{number}]", watch) for number, watch in enumerate(config.watches)]
-    used = {f"{name}.screen": watch.screen != "local" for name, watch in watches}
-    return tuple(key for key, is_used in used.items() if is_used)
+    return load_config(path, os.environ, checks=[_selectors_parse, _pushdown_asks_for_records])
 
 
 def _selectors_parse(config: Config) -> Iterable[tuple[Location, str]]:
@@ -38,3 +33,23 @@ def _selectors_parse(config: Config) -> Iterable[tuple[Location, str]]:
                 Selector.parse(selection.series)
             except ValueError as error:
                 yield ("watches", number, "select", index), str(error)
+
+
+def _pushdown_asks_for_records(config: Config) -> Iterable[tuple[Location, str]]:
+    """What a ruler has recorded can only be asked for by a selector of the input that it recorded it from."""
+    for number, watch in enumerate(config.watches):
+        if watch.screen != "pushdown":
+            continue
+        for index, selection in enumerate(watch.select):
+            wanted = (
+                f'with screen: pushdown, give a selector of {INPUT}, like {INPUT}{{anomaly_name="checkout"}}; '
+                "rules/screening.rules.yml computes baselines of nothing else"
+            )
+            where = ("watches", number, "select", index, "query")
+            try:
+                named = [one for one in Selector.parse(selection.query or "").matchers if one.label == "__name__"]
+            except ValueError as error:
+                yield where, f"{error}; {wanted}"
+            else:
+                if [(one.operator, one.value) for one in named] != [("=", INPUT)]:
+                    yield where, wanted

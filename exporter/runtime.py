@@ -47,6 +47,7 @@ from exporter.screening.result import ScreenedGroup
 from exporter.sources.prometheus import PrometheusSource
 from exporter.sources.scrape import ScrapeSource, ScrapeTarget
 from exporter.watching.feed import Feed, QueryFeed, ScrapeFeed
+from exporter.watching.pushdown import Pushdown, PushdownFeed
 from exporter.watching.watcher import Judging, Watcher
 
 logger = logging.getLogger(__name__)
@@ -368,12 +369,16 @@ class Runtime:
         ):
             return previous.watchers[watch.name]
         services, reporter = self._services, self._services.reporter
-        queried = QueryFeed(watch, query, reporter.collected) if query is not None else None
-        feed: Feed = queried or ScrapeFeed(watch, self.scrapes[watch.source])
         analyst = Analyst(services.tokens.estimate, services.tokens.learn, services.memory, services.sight)
         firing = services.inbox.firing.words
         judging = Judging(self.pool, analyst, reporter.instruments, reporter.verdict, firing)
         keeper = services.histories.of(watch.name) if services.histories is not None else None
+        if watch.screen == "pushdown" and query is not None:
+            pushed = PushdownFeed(watch, query, reporter.collected, services.clock)
+            screener = Pushdown(watch, query)
+            return Watcher(watch, pushed, judging, reporter.picture, services.clock, keeper=keeper, screener=screener)
+        queried = QueryFeed(watch, query, reporter.collected) if query is not None else None
+        feed: Feed = queried or ScrapeFeed(watch, self.scrapes[watch.source])
         return Watcher(watch, feed, judging, reporter.picture, services.clock, keeper=keeper, past=queried)
 
     def _heartbeat(self, previous: "Runtime | None") -> Heartbeat | None:

@@ -112,12 +112,16 @@ class AlertBridge:
             if watch in plan.policies or after.resolved:
                 ledgers[watch] = after
         self._looks = {watch: look for watch, look in self._looks.items() if watch in plan.policies}
+        changed = ledgers.keys() != self._ledgers.keys() or any(
+            self._ledgers[watch] is not after for watch, after in ledgers.items()
+        )
         self._ledgers = ledgers
-        told = {alert.fingerprint: alert for ledger in ledgers.values() for alert in ledger.told()}
         self._fleet.refresh()
-        due = self._is_due(now)
-        self._keeper.keep(told, now, alive=due)
-        self._send(told, plan, now, due=due)
+        due = self._is_due(now, plan.resend)
+        if due or changed or self._keeper.behind:
+            told = {alert.fingerprint: alert for ledger in ledgers.values() for alert in ledger.told()}
+            self._keeper.keep(told, now, alive=due)
+            self._send(told, plan, now, due=due)
         states = [alert.state for alert in self.active()]
         self._instruments.active(firing=states.count("firing"), pending=states.count("pending"))
 
@@ -137,14 +141,16 @@ class AlertBridge:
         if look.picture is not picture or look.policy != policy:
             look.seen = look.observer.observe(picture, policy, plan.links, before.active.keys())
             look.picture, look.policy = picture, policy
+        elif not before.waits():
+            return before
         return _explained(watch, before, step(before, look.seen, policy, now), plan.groups)
 
-    def _is_due(self, now: float) -> bool:
+    def _is_due(self, now: float, resend: float) -> bool:
         """Whether everything is to be sent again: the interval has passed, or somebody new has to learn of it."""
         to = self._fleet.urls
-        due = now >= self._resend_at or self._resend_at > now + self._plan.resend or to != self._sent_to
+        due = now >= self._resend_at or self._resend_at > now + resend or to != self._sent_to
         if due:
-            self._resend_at, self._sent_to = now + self._plan.resend, to
+            self._resend_at, self._sent_to = now + resend, to
         return due
 
     def _send(self, told: Mapping[str, Alert], plan: _Plan, now: float, *, due: bool) -> None:

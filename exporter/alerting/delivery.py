@@ -1,13 +1,17 @@
 """The way to one Alertmanager: a bounded queue, and a thread that empties it. A dead one holds up nobody else."""
 
+import logging
 import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 
 from exporter.alerting.alertmanager import AlertmanagerClient, Outgoing
 from exporter.clock import Clock
+from exporter.logs import fields
 from exporter.metrics.pushing import PushInstruments
 from exporter.series.labels import Labels
+
+logger = logging.getLogger(__name__)
 
 BATCH = 64
 """Alerts in one request, at most."""
@@ -15,6 +19,8 @@ CAPACITY = 10_000
 """Alerts that may wait, as in Prometheus."""
 _FIRST_PAUSE = 1.0
 _LONGEST_PAUSE = 30.0
+_LAST_PAUSE = 0.5
+"""While the end waits for what is left."""
 _PATIENCE = 0.5
 """Seconds that a cancelled call may take to end."""
 
@@ -81,11 +87,20 @@ class Delivery:
     def _work(self) -> None:
         pause = _FIRST_PAUSE
         while batch := self._take():
-            again = self._client.send(batch)
+            again = self._sent(batch)
             self._give_back(again)
             if again:
                 self._rest(pause)
             pause = min(2 * pause, _LONGEST_PAUSE) if again else _FIRST_PAUSE
+
+    def _sent(self, batch: Sequence[Outgoing]) -> Sequence[Outgoing]:
+        try:
+            return self._client.send(batch)
+        except Exception:
+            # Whatever is wrong with this batch must not end the thread: the next ones still have to go out.
+            logger.exception("alerts were given up", extra=fields(alertmanager=self.url, alerts=len(batch)))
+            self._instruments.dropped(self.url, len(batch))
+            return ()
 
     def _take(self) -> tuple[Outgoing, ...]:
         """The oldest alerts, as many as fit one request; none when it is time to end."""
@@ -113,7 +128,7 @@ class Delivery:
         with self._changed:
             self._changed.wait_for(lambda: self._until is not None, timeout=seconds)
             if self._until is not None:
-                self._changed.wait(min(seconds, max(0.0, self._until - self._clock.monotonic())))
+                self._changed.wait(min(seconds, _LAST_PAUSE, max(0.0, self._until - self._clock.monotonic())))
 
     def _drop_oldest(self) -> None:
         excess = max(0, len(self._waiting) - self._capacity)

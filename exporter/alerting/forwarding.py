@@ -48,6 +48,8 @@ class Letter:
     """A notification on its way."""
 
     number: int
+    at: float
+    """Unix seconds when it came."""
     group_key: str
     received: float
     """Monotonic seconds."""
@@ -63,6 +65,11 @@ class Letter:
     planned: float = field(default=0.0, init=False)
     """Monotonic seconds of the next attempt."""
     settled: Notes | None = field(default=None, init=False)
+
+    @property
+    def key(self) -> str:
+        """The same at each attempt; unique also where a new journal begins to count anew."""
+        return f"lmwatch-{self.number}-{round(self.at * 1000)}"
 
 
 class Forwarder:
@@ -161,7 +168,7 @@ class Forwarder:
             notes = self._settle(letter)
         letter.attempts += 1
         try:
-            status = receiver.post(annotated(payload, notes).encode(), f"lmwatch-{letter.number}")
+            status = receiver.post(annotated(payload, notes).encode(), letter.key)
         except HttpError as error:
             self._failed(letter, error.kind, str(error))
             return False

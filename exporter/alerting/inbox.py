@@ -181,6 +181,7 @@ class Inbox:
         self.firing.note(notification)
         letter = Letter(
             taken.number,
+            now,
             notification.group_key,
             received,
             received + settings.deadline * (1 - _MARGIN),
@@ -255,7 +256,7 @@ class Inbox:
     def _resumed_letter(self, stored: Stored, now: float) -> Letter:
         """A notification of before the start, with what was known of it then."""
         age = max(0.0, self._clock.now() - stored.at)
-        letter = Letter(stored.number, stored.group_key, now - age, now, ready=True)
+        letter = Letter(stored.number, stored.at, stored.group_key, now - age, now, ready=True)
         kept = self._store.payload(stored.number)
         if stored.verdict is not None:
             notes = self._notes_of(stored.verdict)

@@ -23,10 +23,14 @@ class Keeper:
 
     Args:
         store: the journal's part for alerts.
+
+    Attributes:
+        behind: whether something could not be written the last time.
     """
 
     def __init__(self, store: AlertStore) -> None:
         self._store = store
+        self.behind = False
         self._kept: dict[str, object] = {}
         """By fingerprint: what of each alert the journal holds."""
 
@@ -59,9 +63,10 @@ class Keeper:
         try:
             self._store.change(now, put, gone)
         except TransientError as error:
+            self.behind = True
             logger.error("alerts were not kept and are sent all the same", extra=fields(error=str(error)))  # noqa: TRY400
             return
-        self._kept = dict(essence)
+        self._kept, self.behind = dict(essence), False
 
 
 def _essence(alert: Alert) -> object:

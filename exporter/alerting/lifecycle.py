@@ -37,6 +37,14 @@ class Ledger:
         yield from firing.values()
         yield from (alert for labels, alert in self.resolved.items() if labels not in firing)
 
+    def waits(self) -> bool:
+        """Whether something in it changes when nothing but time passes."""
+        steady = (
+            alert.state == "firing" and alert.below_since is None and alert.silent_since is None
+            for alert in self.active.values()
+        )
+        return bool(self.resolved) or not all(steady)
+
 
 def step(ledger: Ledger, seen: Observation, policy: Policy, now: float) -> Ledger:
     """The alerts of a watch after an observation.

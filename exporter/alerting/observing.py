@@ -150,7 +150,7 @@ def _series(picture: WatchPicture, policy: Policy, links: Links) -> Iterator[tup
             series = table.series[row]
             key = group_key(series.labels, policy.group_by)
             finding = findings.get(key, {}).get(series)
-            verdict = picture.verdicts.get(key)
+            verdict = picture.verdicts.get(key) if finding else None
             words = series_words(table, row, picture.name, verdict=verdict, finding=finding, links=links)
             score = float(table.anomaly[row])
             sure = np.isnan(table.llm[row]) or bool(table.confidence[row] >= SURE)

@@ -39,18 +39,18 @@ def series_words(
         table: its scores.
         row: where it stands there.
         watch: the name of the watch.
-        verdict: the newest verdict on its group.
-        finding: its part of that.
+        verdict: the newest verdict on its group; None where the model was not shown the series.
+        finding: the series' part of that.
         links: makes addresses of pages.
     """
     series, kind = table.series[row], table.kind[row]
     looks = f" ({kind.replace('_', ' ')})" if kind else ""
     return Words(
         summary=f"{_named(series)} of watch {watch} is anomalous{looks}.",
-        explanation=_explanation(finding.text if finding else "", verdict),
-        evidence=_facts(verdict, finding) if verdict and finding else (),
+        explanation=_explanation(finding.text if finding and finding.grounded else "", verdict),
+        evidence=_facts(verdict, finding) if verdict and finding and finding.grounded else (),
         measures=f"{_scores(table, row)}{_position(table, row, series)}",
-        url=links.page(watch, verdict if finding else None),
+        url=links.page(watch, verdict),
     )
 
 
@@ -70,7 +70,7 @@ def group_words(subject: Subject, score: float, *, standing: float, verdict: Ver
     model = f", model {said:.2f}" if said is not None else ""
     return Words(
         summary=f"{which} is anomalous as a whole.",
-        explanation=_explanation(verdict.summary if verdict else "", verdict),
+        explanation=_explanation(verdict.summary if verdict and verdict.outcome == "ok" else "", verdict),
         evidence=(),
         measures=f"Score {score:.2f} (screen {standing:.2f}{model}); no single series reaches the threshold.",
         url=links.page(subject.watch, verdict),
@@ -87,7 +87,8 @@ def _named(series: Series) -> str:
 
 
 def _explanation(text: str, verdict: Verdict | None) -> str:
-    cause = f"Probable cause: {verdict.cause}" if verdict and verdict.cause else ""
+    """What the model said, as far as it passed the checks: anything else has no place on a pager."""
+    cause = f"Probable cause: {verdict.cause}" if verdict and verdict.cause and verdict.outcome == "ok" else ""
     return " ".join(_sentence(part) for part in (text, cause) if part)
 
 

@@ -91,6 +91,12 @@ def _watch_of_prometheus(loc: Loc, watch: dict[str, Any], source: str) -> Iterat
                 (*loc, "select", index, "series"),
                 f"source {source!r} is asked in PromQL: give query and name instead of series",
             )
+    reason = watch.get("reason")
+    if watch.get("screen") == "pushdown" and isinstance(reason, dict) and reason.get("when") == "always":
+        yield (
+            (*loc, "reason", "when"),
+            "with screen: pushdown only suspicious groups can be put to the model: give suspicious or never",
+        )
 
 
 def _proxy(data: Any) -> Iterator[Finding]:

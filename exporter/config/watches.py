@@ -52,7 +52,7 @@ class Selection(Section):
     """The smallest change that matters: `5%` of the usual value, or `5` in the series' unit."""
     valid_min: float | None = None
     valid_max: float | None = None
-    """A value outside this range is anomalous whatever the history says."""
+    """A value outside this range is anomalous whatever the history says, and teaches it nothing."""
     for_: Duration = Field(default=0.0, alias="for")
     """How long an oddness has to last before the score of the series may reach 0.5."""
     quiet_hours: QuietHours | None = None

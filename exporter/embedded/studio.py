@@ -15,10 +15,11 @@ from urllib.parse import unquote
 from exporter.clock import Clock, SystemClock
 from exporter.embedded import studio_lists, studio_manage, studio_native, studio_openai, studio_other, studio_rpc
 from exporter.embedded.contract import Engine
+from exporter.embedded.studio_disk import DownloadedModel
 from exporter.embedded.studio_errors import ApiError, unauthorized, unexpected_endpoint
 from exporter.embedded.studio_faults import Fault, FaultPlan, Over
 from exporter.embedded.studio_http import Call, Listener, Received
-from exporter.embedded.studio_models import DownloadedModel, ModelStore
+from exporter.embedded.studio_models import ModelStore
 from exporter.embedded.studio_predict import ApiLevel, Habits, Route, Service
 from exporter.embedded.studio_websocket import wants_websocket
 from exporter.errors import LmwatchError

@@ -6,9 +6,10 @@ import struct
 from collections.abc import Mapping
 from typing import Any
 
+from exporter.embedded.studio_disk import DownloadedModel
 from exporter.embedded.studio_errors import ApiError, bad_value, no_models_loaded
 from exporter.embedded.studio_http import Call
-from exporter.embedded.studio_models import DownloadedModel, Instance
+from exporter.embedded.studio_models import Instance
 from exporter.embedded.studio_predict import Ask, Route, Service
 
 _DIMENSIONS = 256

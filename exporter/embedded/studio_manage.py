@@ -8,10 +8,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from exporter.embedded.contract import ModelFacts
+from exporter.embedded.studio_disk import DownloadedModel
 from exporter.embedded.studio_errors import ApiError, missing_parameter
 from exporter.embedded.studio_http import Call
 from exporter.embedded.studio_lists import load_config
-from exporter.embedded.studio_models import DownloadedModel, Instance
+from exporter.embedded.studio_models import Instance
 from exporter.embedded.studio_predict import Route, Service
 
 _DOWNLOAD_BYTES = 400_000_000

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from exporter.embedded.contract import Ending, Message
+from exporter.embedded.studio_disk import DownloadedModel
 from exporter.embedded.studio_errors import ApiError, missing_parameter
 from exporter.embedded.studio_http import Call
-from exporter.embedded.studio_models import DownloadedModel, Instance
+from exporter.embedded.studio_models import Instance
 from exporter.embedded.studio_predict import NO_ENDING, Answer, Ask, Service
 from exporter.embedded.studio_strikes import reported_name
 

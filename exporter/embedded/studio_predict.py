@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from exporter.clock import Clock
 from exporter.embedded.contract import ContextOverflowError, Ending, Engine, Message, Piece
+from exporter.embedded.studio_disk import DownloadedModel
 from exporter.embedded.studio_errors import (
     bad_image,
     context_overflow,
@@ -18,7 +19,7 @@ from exporter.embedded.studio_errors import (
     unknown_model,
 )
 from exporter.embedded.studio_http import Call, ClientGoneError
-from exporter.embedded.studio_models import DownloadedModel, Instance, ModelStore
+from exporter.embedded.studio_models import Instance, ModelStore
 from exporter.embedded.studio_strikes import disturbed, refuse, reported_name, stub
 from exporter.errors import LmwatchError, RefusedError
 

@@ -39,17 +39,18 @@ def to_json(evaluation: Evaluation) -> str:
 def write_whole(path: Path, text: str) -> None:
     """Write a file so that nobody ever reads half of it: beside it first, then in its place.
 
-    What is no ordinary file, such as /dev/stdout, is written to directly.
+    What is no ordinary file, such as /dev/stdout or the /dev/fd/63 of a shell's `>(…)`, is written to directly.
 
     Raises:
         LmwatchError: it cannot be written; says where and why.
     """
-    target = path.resolve()
-    beside = target.with_name(f".{target.name}.{os.getpid()}")
     try:
-        if target.exists() and not target.is_file():
-            target.write_text(text, encoding="utf-8", errors="replace")
+        # Not by the resolved name: that of a pipe is none that can be opened.
+        if path.exists() and not path.is_file():
+            path.write_text(text, encoding="utf-8", errors="replace")
             return
+        target = path.resolve()
+        beside = target.with_name(f".{target.name}.{os.getpid()}")
         try:
             beside.write_text(text, encoding="utf-8", errors="replace")
             beside.replace(target)

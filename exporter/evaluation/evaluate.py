@@ -91,16 +91,7 @@ def evaluate(
     asked = choice.kind != NONE
     cases, experiments = cases_of(dataset), tuple(map(_until_phase_ends, dataset.experiments))
     _check_watchable([*cases, *(tuning.cases if tuning is not None else ())], options.settings)
-    with open_model(
-        choice,
-        record=options.record,
-        seed=options.seed,
-        deadline_seconds=options.deadline_seconds,
-        api_token_file=options.api_token_file,
-    ) as respondent:
-        thresholds = _tuned(tuning, options, tell) if tuning is not None else {}
-        options = _alarming_at(thresholds.get(SCREEN, THRESHOLD), options)
-        runs = _runs(cases, choice, respondent, options, tell)
+    runs, thresholds = _asked_and_run(cases, tuning, choice, options, tell)
     detectors = (*product_scores(runs), *_references(cases, options, tell))
     product = COMBINED if asked else SCREEN
     threshold = thresholds.get(product, THRESHOLD)
@@ -147,6 +138,22 @@ def _until_phase_ends(experiment: Experiment) -> Experiment:
     case = experiment.case
     end = int(np.searchsorted(case.times, experiment.phase[1], side="right"))
     return replace(experiment, case=replace(case, times=case.times[:end], values=case.values[:, :end]))
+
+
+def _asked_and_run(
+    cases: Sequence[Case], tuning: Dataset | None, choice: ModelChoice, options: Options, tell: Tell
+) -> tuple[list[CaseRun], Mapping[str, float]]:
+    """The runs of the product, and the thresholds of all rows: chosen before, since they decide when the model is asked."""
+    with open_model(
+        choice,
+        record=options.record,
+        seed=options.seed,
+        deadline_seconds=options.deadline_seconds,
+        api_token_file=options.api_token_file,
+    ) as respondent:
+        thresholds = _tuned(tuning, options, tell) if tuning is not None else {}
+        alarming = _alarming_at(thresholds.get(SCREEN, THRESHOLD), options)
+        return _runs(cases, choice, respondent, alarming, tell), thresholds
 
 
 def _runs(

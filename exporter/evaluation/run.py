@@ -3,10 +3,7 @@
 Whatever is measured here is what a user gets, and no score can know what comes later.
 """
 
-import multiprocessing
-import signal
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -139,43 +136,21 @@ def run_cases(
     respondent: Respondent | None = None,
     settings: RunSettings | None = None,
     *,
-    jobs: int = 1,
     tell: Tell | None = None,
 ) -> list[CaseRun]:
-    """Take several cases through the pipeline; the results stand in the order of the cases.
+    """Take several cases through the pipeline, one after the other; the results stand in the order of the cases.
 
     Args:
         cases: what to run over; each is run by itself, and learns nothing from the others.
-        respondent: who is asked, one case after the other in this process; None for nobody.
+        respondent: who is asked; None for nobody.
         settings: the defaults when None.
-        jobs: how many processes may work at the same time where nobody is asked.
-        tell: is told of the progress, in this process.
+        tell: is told of the progress.
 
     Raises:
         LmwatchError: the respondent says that going on makes no sense.
         pydantic.ValidationError: the settings hold what does not belong into a watch.
     """
-    settings = settings or RunSettings()
-    if respondent is not None or min(jobs, len(cases)) <= 1:
-        return [run_case(case, respondent, settings, tell) for case in cases]
-    for case in cases:
-        settings.watch_for(case, asked=False)
-    found: dict[int, CaseRun] = {}
-    longest_first = sorted(range(len(cases)), key=lambda place: -cases[place].values.size)
-    spawn = multiprocessing.get_context("spawn")
-    workers = min(jobs, len(cases))
-    with ProcessPoolExecutor(workers, mp_context=spawn, initializer=_end_at_once_on_interrupt) as pool:
-        futures = {pool.submit(run_case, cases[place], None, settings): place for place in longest_first}
-        try:
-            for future in as_completed(futures):
-                place = futures[future]
-                found[place] = replace(future.result(), case=cases[place])
-                if tell is not None:
-                    tell(cases[place].times.size)
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
-    return [found[place] for place in range(len(cases))]
+    return [run_case(case, respondent, settings, tell) for case in cases]
 
 
 def group_standings(grouping: Grouping, scores: FloatArray) -> FloatArray:
@@ -211,8 +186,3 @@ def case_of(experiment: Experiment, seconds: float = _SECONDS_OF_A_FAULT) -> Cas
         culprits = tuple(np.flatnonzero(np.isin(grouping.group, key)).tolist())
         windows.append(LabelledWindow(fault.at, max(fault.at, min(fault.at + seconds, end)), culprits))
     return replace(case, windows=tuple(windows))
-
-
-def _end_at_once_on_interrupt() -> None:
-    """Workers get the terminal's interrupt too; only the parent has something to say about it."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)

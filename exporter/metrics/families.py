@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from prometheus_client import Metric
 
 from exporter.metrics.catalogue import row
-from exporter.metrics.labelling import beside_ours
+from exporter.metrics.labelling import exposed_labels
 from exporter.metrics.row import Row
 from exporter.series.labels import Labels
 
@@ -35,4 +35,5 @@ class Family:
             TypeError: the value is no number.
         """
         labels = dict(zip(self._row.labels, map(str, values), strict=True))
-        self.metric.add_sample(self._row.name, {**labels, **dict(beside_ours(own))}, float(value))
+        beside = exposed_labels(own) if self._row.more_labels else ()
+        self.metric.add_sample(self._row.name, {**labels, **dict(beside)}, float(value))

@@ -7,6 +7,8 @@ from exporter.series.labels import Labels
 OURS = frozenset({"watch", "metric", "kind"})
 """Label names that a verdict's metrics use themselves."""
 
+_OF_TARGETS = ("instance", "job")
+
 
 def beside_ours(own: Labels, ours: AbstractSet[str] = OURS) -> Labels:
     """The labels of a series with `exported_` in front of every name that we use ourselves: those in `ours`.
@@ -28,6 +30,17 @@ def beside_ours(own: Labels, ours: AbstractSet[str] = OURS) -> Labels:
             taken.add(free)
         exposed.append((free, value))
     return tuple(exposed)
+
+
+def exposed_labels(own: Labels) -> Labels:
+    """What stands beside our own labels: those of the series or group, and `job` and `instance` even where they have none.
+
+    Empty ones keep Prometheus, under honor_labels, from attaching lmwatch's own, as the Pushgateway does it. So a sum over
+    hosts has one identity however many lmwatch watch it, in rules and in pushed alerts alike.
+    """
+    names = {name for name, _ in own}
+    missing = tuple((name, "") for name in _OF_TARGETS if name not in names)
+    return beside_ours(own) + missing
 
 
 def _is_legal(name: str) -> bool:

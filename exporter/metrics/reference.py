@@ -25,7 +25,8 @@ _INTRODUCTION = """\
 
 Scores are between 0 and 1, and **0.5 is the boundary for every detector and every model**: above it is anomalous. Where there is no
 verdict there is no series: absent is not 0. `lmwatch_watch_state` says why. A source's own labels that collide with `watch`, `metric`
-or `kind` get `exported_` in front; scrape lmwatch with `honor_labels: true` so that `job` and `instance` stay those of the series.
+or `kind` get `exported_` in front; scrape lmwatch with `honor_labels: true` so that `job` and `instance` stay those of the series; a series without them
+has none in Prometheus either, because they are exposed empty.
 """
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from exporter.board import ScoreTable, WatchPicture
-from exporter.metrics.labelling import beside_ours
+from exporter.metrics.labelling import exposed_labels
 from exporter.series.frame import FloatArray
 from exporter.series.labels import Series, escape_label_value, format_labels
 
@@ -104,8 +104,8 @@ def _label_texts(watch: str, series: tuple[Series, ...]) -> tuple[str, ...]:
     head = f'watch="{escape_label_value(watch)}"'
     texts = []
     for one in series:
-        text = f'{head},metric="{escape_label_value(one.name)}"'
-        texts.append(f"{text},{format_labels(beside_ours(one.labels))}" if one.labels else text)
+        own = format_labels(exposed_labels(one.labels))
+        texts.append(f'{head},metric="{escape_label_value(one.name)}",{own}')
     return tuple(texts)
 
 

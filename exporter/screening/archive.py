@@ -83,6 +83,11 @@ class Archive:
         )
 
 
+def blank_episodes(rows: int) -> FloatArray:
+    """[5 × rows]: no episode goes on."""
+    return np.repeat(_NO_EPISODE[:, None], rows, axis=1)
+
+
 def blank_running(rows: int) -> FloatArray:
     """[7 × rows]: nothing counted yet."""
     return np.repeat(_NOTHING_COUNTED[:, None], rows, axis=1)

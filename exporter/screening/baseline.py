@@ -156,9 +156,10 @@ def baseline_of(
 
 def _forget_invalid(history: FloatArray, policy: Policy) -> bool:
     """Take values outside the valid range out of the history, in place; whether there is any such range."""
-    if not (np.isfinite(policy.valid_min).any() or np.isfinite(policy.valid_max).any()):
+    outside = policy.outside(history)
+    if outside is None:
         return False
-    history[(history < policy.valid_min[:, None]) | (history > policy.valid_max[:, None])] = np.nan
+    history[outside] = np.nan
     return True
 
 

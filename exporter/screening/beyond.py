@@ -5,12 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from exporter.screening.baseline import Baseline
-from exporter.screening.detection import LEVEL_SHIFT, Detection, direction_kind
+from exporter.screening.detection import LEVEL_SHIFT, Detection, KindArray, direction_kind
 from exporter.screening.evidence_long import beyond_text
 from exporter.screening.expected import HOURS
 from exporter.screening.policy import BoolArray
 from exporter.screening.tails import log_of_oddness
-from exporter.series.frame import FloatArray
+from exporter.series.frame import FloatArray, IntArray
 
 _WORTH = np.array([0.15, 0.15, 0.1])
 """How far beyond, in ranges, the newest value and the means of 1 and 6 hours each count 1."""
@@ -34,9 +34,7 @@ def beyond(baseline: Baseline) -> Detection:
     """
     past = baseline.remembered
     reached = _reached(baseline)
-    leading = reached.counted.argmax(axis=0)
-    up = reached.up[leading, np.arange(leading.size)]
-    kind = np.where(leading >= _LASTING, np.int8(LEVEL_SHIFT), direction_kind(up))
+    leading, up, kind = leading_of(reached.counted, reached.up)
 
     def words(row: int, unit: str) -> str | None:
         if not past.ready[row] or not reached.counted[:, row].any():
@@ -86,18 +84,55 @@ def _reached(baseline: Baseline) -> _Reached:
     usual = past.code.read(expected.median)
     allowed = baseline.policy.matters((change * past.code.scale).T, usual[:, None]).T
     excess = np.where(allowed, np.fmax(np.fmax(above, below), 0.0), 0.0)
-    counted = np.minimum(excess / _WORTH[:, None], _MOST)
-    hour = np.where(np.isnan(past.means[0]), np.inf, np.where(up[1] == up[_LASTING:], counted[1], 0.0))
-    still_counted = np.concatenate([counted[:_LASTING], np.minimum(counted[_LASTING:], hour)])
-    return _Reached(tops, bottoms, up, excess, counted, still_counted)
+    counted = steps_of(excess)
+    return _Reached(tops, bottoms, up, excess, counted, still_of(counted, up, past.means[0]))
 
 
 def _oddness(baseline: Baseline, counted: FloatArray) -> FloatArray:
-    """[rows]: 1 at the boundary."""
     past = baseline.remembered
-    trust = past.days / (past.days + _HALF_TRUSTED_DAYS)
-    oddness: FloatArray = np.where(past.ready, counted.sum(axis=0) * trust / _BOUNDARY, 0.0)
+    return np.where(past.ready, oddness_of(counted, past.days), 0.0)
+
+
+def steps_of(excess: FloatArray) -> FloatArray:
+    """[1 + hours × rows]: how much each excess counts.
+
+    Args:
+        excess: likewise: how far the newest value and the means lie beyond the history, in ranges; not negative.
+    """
+    counted: FloatArray = np.minimum(excess / _WORTH[:, None], _MOST)
+    return counted
+
+
+def still_of(counted: FloatArray, up: BoolArray, hour: FloatArray) -> FloatArray:
+    """[1 + hours × rows]: what of `counted` goes on: a longer mean counts no more than that of the last hour.
+
+    Args:
+        counted: as `steps_of` gives it.
+        up: likewise: whether it lies above.
+        hour: `[rows]`: the mean of the last hour; NaN where it is not known.
+    """
+    most = np.where(np.isnan(hour), np.inf, np.where(up[1] == up[_LASTING:], counted[1], 0.0))
+    return np.concatenate([counted[:_LASTING], np.minimum(counted[_LASTING:], most)])
+
+
+def oddness_of(counted: FloatArray, days: FloatArray) -> FloatArray:
+    """[rows]: 1 at the boundary.
+
+    Args:
+        counted: `[1 + hours × rows]`, as `steps_of` gives it.
+        days: `[rows]`: how many taught it.
+    """
+    trust = days / (days + _HALF_TRUSTED_DAYS)
+    oddness: FloatArray = counted.sum(axis=0) * trust / _BOUNDARY
     return oddness
+
+
+def leading_of(counted: FloatArray, up: BoolArray) -> tuple[IntArray, BoolArray, KindArray]:
+    """[rows] each: which of the newest value and the means counts most, whether it lies above, and what it looks like."""
+    leading = counted.argmax(axis=0)
+    upwards = up[leading, np.arange(leading.size)]
+    kind = np.where(leading >= _LASTING, np.int8(LEVEL_SHIFT), direction_kind(upwards))
+    return leading, upwards, kind.astype(np.int8)
 
 
 def _real(value: float, baseline: Baseline, row: int) -> float:

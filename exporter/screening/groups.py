@@ -98,7 +98,7 @@ def assemble(
 ) -> ScreenedGroup:
     """A group with the series worth showing, the highest score first.
 
-    Series without a score are shown only if none has one. Equal scores keep the order of targets and rows.
+    Only series whose windows are here are shown, and those without a score only if none has one. Equal scores keep the order of targets and rows.
 
     Args:
         watch: its name.
@@ -109,14 +109,17 @@ def assemble(
         limit: at most this many series.
         threshold: of the watch.
     """
-    members = [_members(grouping, key) for grouping in groupings]
+    everybody = [_members(grouping, key) for grouping in groupings]
+    scores = [result.score[rows] for result, rows in zip(results, everybody, strict=True)]
+    members = [result.held(rows) for result, rows in zip(results, everybody, strict=True)]
     target = np.repeat(np.arange(len(members)), [len(rows) for rows in members])
     row = np.concatenate([*members, np.empty(0, dtype=np.intp)])
     score = np.concatenate([*(result.score[rows] for result, rows in zip(results, members, strict=True)), np.empty(0)])
     series = tuple(
         _screened(results[target[place]], int(row[place]), descriptions) for place in _ranked(score)[:limit].tolist()
     )
-    return ScreenedGroup(watch, key, series, total=score.size, suspicious=int(np.count_nonzero(score >= threshold)))
+    suspicious = sum(int(np.count_nonzero(of >= threshold)) for of in scores)
+    return ScreenedGroup(watch, key, series, total=sum(of.size for of in scores), suspicious=suspicious)
 
 
 def _members(grouping: Grouping, key: Labels) -> IntArray:
@@ -134,12 +137,13 @@ def _ranked(score: FloatArray) -> IntArray:
 def _screened(result: ScreenResult, row: int, descriptions: Sequence[str]) -> ScreenedSeries:
     frame, series = result.frame, result.frame.series[row]
     code = int(result.kind[row])
+    window = result.window(row)
     return ScreenedSeries(
         series=series,
         description=descriptions[int(frame.select[row])] or series.help,
-        times=frame.times,
-        values=frame.values[row],
-        interval=frame.interval,
+        times=window.times,
+        values=window.values,
+        interval=window.interval,
         score=float(result.score[row]),
         kind=KINDS[code] if code >= 0 else None,
         expected_lower=float(result.expected_lower[row]),

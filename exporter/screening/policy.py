@@ -67,6 +67,17 @@ class Policy:
         smallest = np.maximum(self.min_change_absolute[:, None], self.min_change_relative[:, None] * np.abs(usual))
         return (change * self.direction[:, None] >= 0) & (np.abs(change) >= smallest)
 
+    def outside(self, values: FloatArray) -> BoolArray | None:
+        """[series × instants]: which values are outside the valid range; None where no series has one.
+
+        Args:
+            values: `[series × instants]`.
+        """
+        if not (np.isfinite(self.valid_min).any() or np.isfinite(self.valid_max).any()):
+            return None
+        outside: BoolArray = (values < self.valid_min[:, None]) | (values > self.valid_max[:, None])
+        return outside
+
     def quiet_at(self, time: float) -> BoolArray:
         """Whether series are in their quiet hours. Each of the `quiet_sets` is looked at once, whatever the series.
 

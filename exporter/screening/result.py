@@ -48,6 +48,18 @@ class Worded(Protocol):
 
 
 @dataclass(frozen=True, eq=False)
+class Window:
+    """The newest values of one series."""
+
+    times: FloatArray
+    """[instants]: Unix seconds."""
+    values: FloatArray
+    """[instants]: NaN where there is no value."""
+    interval: float
+    """Seconds between instants."""
+
+
+@dataclass(frozen=True, eq=False)
 class ScreenResult:
     """Scores for each series of a frame. Words are made on demand, for the few series that need them."""
 
@@ -61,6 +73,8 @@ class ScreenResult:
     expected_upper: FloatArray
     lasting: FloatArray
     """[series]: what the score would be if only what still goes on counted; NaN where there is no score."""
+    apart_from_means: FloatArray
+    """[series]: what the score would be if means of hours did not count, which know of an excursion for hours after it."""
     surprise: FloatArray
     """[series]: of the window's detectors of absence and course, in nats, whatever history says about it."""
     certain: npt.NDArray[np.bool_]
@@ -68,6 +82,14 @@ class ScreenResult:
     strangeness: FloatArray
     """[series]: what each adds to the oddness of its group, 0..4.5 (see `strange.strangeness`)."""
     worded: Worded
+
+    def held(self, rows: IntArray) -> IntArray:
+        """Of these rows those whose windows are here: all."""
+        return rows
+
+    def window(self, row: int) -> Window:
+        """The values of a series that is held."""
+        return Window(self.frame.times, self.frame.values[row], self.frame.interval)
 
     def evidence(self, row: int) -> tuple[Evidence, ...]:
         """Everything the detectors have to say about one series, the strongest first."""

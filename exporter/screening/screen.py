@@ -45,6 +45,7 @@ def _those(*groups: tuple[Detector, ...], peers_too: bool = False) -> BoolArray:
 
 
 _ABSENCE, _PLACE = _those(OF_ABSENCE), _those(OF_PLACE)
+_MEANS = _those((seasonal, beyond))
 _COURSE = _those(OF_COURSE, peers_too=True)
 _WINDOW = _ABSENCE | _COURSE | _PLACE
 _LOG_TRIED = np.log(np.where(_COURSE, 28.0, 7.0))
@@ -88,7 +89,7 @@ def screen(
     rows = len(frame.values)
     peer = np.full(rows, -1, dtype=np.intp) if peer is None else peer
     source = _Source.of(frame, policy, settings, remembered or Past.none(rows), peer)
-    score, lasting, lower, upper, surprise, strange = (np.full(rows, np.nan) for _ in range(6))
+    score, lasting, apart, lower, upper, surprise, strange = (np.full(rows, np.nan) for _ in range(7))
     kind = np.full(rows, -1, dtype=np.int8)
     certain = np.zeros(rows, dtype=np.bool_)
     for block in _slices(rows, source.times.size):
@@ -100,6 +101,7 @@ def screen(
         score[block] = np.where((known & seen) | (log_tail < 0), score_of(log_tail, source.boundary), np.nan)
         kind[block] = np.where(score[block] >= THRESHOLD, _kind(judged, source.boundary), -1)
         lasting[block] = score_of(judged.lasting.min(axis=0), source.boundary)
+        apart[block] = score_of(judged.log_tails[~_MEANS].min(axis=0), source.boundary)
         surprise[block] = judged.surprise
         certain[block] = judged.log_tails[DETECTORS.index(limits)] <= source.boundary
         strange[block] = strangeness(baseline)
@@ -107,7 +109,7 @@ def screen(
     if frame.times.size:
         score[policy.quiet_at(float(frame.times[-1]))] = np.nan
     lasting[np.isnan(score)] = np.nan
-    return ScreenResult(frame, score, kind, lower, upper, lasting, surprise, certain, strange, _Worded(source))
+    return ScreenResult(frame, score, kind, lower, upper, lasting, apart, surprise, certain, strange, _Worded(source))
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,6 +8,7 @@ import numpy as np
 
 from exporter.screening.groups import GroupScore
 from exporter.screening.tails import log_boundary
+from exporter.series.frame import FloatArray
 from exporter.series.labels import Labels
 
 BOUNDARY = 4.45
@@ -19,8 +20,28 @@ _USUAL_FACTOR = 1.5
 """A group whose hourly peaks are often high must exceed their 75 % quantile by this factor."""
 _HOUR = 3600.0
 _DAY_OF_PEAKS = 24
-_PEAKS = 14 * 24
+PEAKS = 14 * 24
+"""How many hourly peaks are remembered of a group."""
+_ABSENT_HOURS = 24
 _USUAL_DAYS = 30.0
+_FIELDS = 4
+
+
+@dataclass(frozen=True, eq=False)
+class Habits:
+    """What is remembered of groups, apart from what goes on."""
+
+    keys: tuple[Labels, ...]
+    state: FloatArray
+    """[groups × 4]: oddness, when it was that (Unix seconds), the hour that runs (Unix seconds over 3600), its peak."""
+    peaks: FloatArray
+    """[groups × PEAKS]: of the hours before, the oldest first; NaN behind the newest."""
+
+    def __post_init__(self) -> None:
+        """Raises ValueError where the arrays are not as long as there are groups."""
+        groups = len(self.keys)
+        if self.state.shape != (groups, _FIELDS) or self.peaks.shape != (groups, PEAKS):
+            raise ValueError(f"{self.state.shape} and {self.peaks.shape} are not the habits of {groups} groups")
 
 
 @dataclass(eq=False)
@@ -30,7 +51,7 @@ class _Group:
     hour: int = -1
     peak: float = 0.0
     boundary: float = BOUNDARY
-    peaks: deque[float] = field(default_factory=lambda: deque(maxlen=_PEAKS))
+    peaks: deque[float] = field(default_factory=lambda: deque(maxlen=PEAKS))
 
 
 class Standings:
@@ -50,14 +71,35 @@ class Standings:
         self._least = BOUNDARY * log_boundary(interval, sensitivity_days) / log_boundary(interval, _USUAL_DAYS)
 
     def judge(self, scores: Mapping[Labels, GroupScore], now: float) -> dict[Labels, GroupScore]:
-        """The same groups with their scores; groups that are absent are forgotten.
+        """The same groups with their scores; groups that are absent for a day are forgotten.
 
         Args:
             scores: of this screening, without `score`.
             now: Unix seconds.
         """
-        self._groups = {key: self._groups.get(key) or _Group(boundary=self._least) for key in scores}
+        oldest = int(now // _HOUR) - _ABSENT_HOURS
+        away = {key: one for key, one in self._groups.items() if key not in scores and one.hour >= oldest}
+        self._groups = {key: self._groups.get(key) or _Group(boundary=self._least) for key in scores} | away
         return {key: replace(score, score=self._score(score, now)) for key, score in scores.items()}
+
+    def habits(self) -> Habits:
+        """What is remembered now; nothing changes it any more."""
+        groups = self._groups.values()
+        peaks = np.full((len(groups), PEAKS), np.nan)
+        for row, group in enumerate(groups):
+            peaks[row, : len(group.peaks)] = group.peaks
+        state = [(group.oddness, group.at, group.hour, group.peak) for group in groups]
+        return Habits(tuple(self._groups), np.array(state, dtype=np.float64).reshape(-1, _FIELDS), peaks)
+
+    def restore(self, habits: Habits) -> None:
+        """Go on from what was remembered."""
+        self._groups = {}
+        for key, state, peaks in zip(habits.keys, habits.state.tolist(), habits.peaks, strict=True):
+            oddness, at, hour, peak = state
+            group = _Group(oddness, at, int(hour), peak)
+            group.peaks.extend(peaks[~np.isnan(peaks)].tolist())
+            group.boundary = self._boundary(group)
+            self._groups[key] = group
 
     def _score(self, score: GroupScore, now: float) -> float:
         group = self._groups[score.key]
@@ -74,9 +116,14 @@ class Standings:
         if hour == group.hour:
             group.peak = max(group.peak, strangeness)
             return
-        if group.hour >= 0:
+        if hour - group.hour > PEAKS:
+            group.peaks.clear()
+        elif group.hour >= 0:
             group.peaks.append(group.peak)
         group.hour, group.peak = hour, strangeness
-        if len(group.peaks) >= _DAY_OF_PEAKS:
-            usual = _USUAL_FACTOR * float(np.quantile(group.peaks, _USUAL_SHARE))
-            group.boundary = max(self._least, usual)
+        group.boundary = self._boundary(group)
+
+    def _boundary(self, group: _Group) -> float:
+        if len(group.peaks) < _DAY_OF_PEAKS:
+            return self._least
+        return max(self._least, _USUAL_FACTOR * float(np.quantile(group.peaks, _USUAL_SHARE)))

@@ -37,9 +37,14 @@ def strangeness(baseline: Baseline) -> FloatArray:
     changes = np.stack([top, bottom], axis=1) - median[:, None]
     allowed = baseline.policy.matters(changes, median[:, None])
     farthest = np.fmax(np.where(allowed[:, 0], up, 0.0), np.where(allowed[:, 1], down, 0.0))
-    least = _LEAST_DEVIATIONS * np.where(past.ready, 1.0, 1.0 + _UNSURE / np.maximum(window.count, 1))
-    counted = np.log(np.maximum(farthest, least) / least)
-    return np.where(past.ready | baseline.ready, np.minimum(np.nan_to_num(counted), MOST_STRANGE), 0.0)
+    least = np.where(past.ready, 1.0, 1.0 + _UNSURE / np.maximum(window.count, 1))
+    return np.where(past.ready | baseline.ready, strangeness_of(farthest / least), 0.0)
+
+
+def strangeness_of(deviations: FloatArray) -> FloatArray:
+    """What so many robust standard deviations from the median add: any shape, 0 for NaN."""
+    counted = np.log(np.fmax(deviations, _LEAST_DEVIATIONS) / _LEAST_DEVIATIONS)
+    return np.minimum(counted, MOST_STRANGE)
 
 
 def _window_spread(baseline: Baseline, *, upwards: bool) -> FloatArray:

@@ -11,6 +11,7 @@ from exporter.screening.history import History
 from exporter.screening.policy import Policy
 from exporter.screening.result import ScreenResult
 from exporter.screening.screen import screen
+from exporter.screening.waiting import awaited
 from exporter.series.frame import Frame, IntArray
 
 
@@ -31,17 +32,21 @@ class Tracker:
     def judge(self, frame: Frame, policy: Policy, settings: Settings, peer: IntArray | None = None) -> ScreenResult:
         """Screen the newest instants, and remember them.
 
-        The scores are those of `screen`, held at or above the threshold while an episode goes on.
+        The scores are those of `screen`, held at or above the threshold while an episode goes on. Values outside the valid
+        range are known to be wrong: the history never learns of them.
         """
-        past = self.history.advance(frame.series, frame.times, frame.values)
+        outside = policy.outside(frame.values)
+        valid = frame.values if outside is None else np.where(outside, np.nan, frame.values)
+        past = self.history.advance(frame.series, frame.times, valid)
         found = screen(frame, policy, settings, remembered=past, peer=peer)
         if not frame.times.size:
             return found
         pace = Pace(settle=self._settle, release=CALM_INSTANTS * max(frame.interval, self._interval))
         rows = len(frame.series)
+        before = self.history.archive.episode[:, :rows]
         followed = follow(
-            self.history.archive.episode[:, :rows],
-            found.score,
+            before,
+            awaited(found, past, policy, before),
             found.lasting,
             found.kind,
             certain=found.certain,
@@ -51,5 +56,6 @@ class Tracker:
         )
         self.history.archive.episode[:, :rows] = followed.episode
         waiting = (policy.for_seconds > 0) & ~np.isnan(followed.episode[ODD_SINCE])
-        self.history.learn(found.surprise, followed.going_on | waiting, followed.over)
+        surprise = np.where(found.certain, np.nan, found.surprise)
+        self.history.learn(surprise, followed.going_on | waiting, followed.over)
         return replace(found, score=followed.score, kind=followed.kind)

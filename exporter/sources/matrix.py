@@ -62,11 +62,11 @@ def parse_matrix(body: bytes) -> Matrix:
     with_values = [item for item in result if "values" in item]
     numbers, counts = _points(with_values, texts)
     return Matrix(
-        metrics=tuple(_metric(item) for item in with_values),
+        metrics=tuple(metric_of(item) for item in with_values),
         counts=counts,
         times=numbers[0::2],
         values=numbers[1::2],
-        warnings=_strings(document.get("warnings")) + _strings(document.get("infos")),
+        warnings=strings_of(document.get("warnings")) + strings_of(document.get("infos")),
         partial=document.get("isPartial") is True,
         histograms=sum("histograms" in item for item in result),
     )
@@ -151,12 +151,18 @@ def _numbers(text: bytes) -> FloatArray:
     return numbers
 
 
-def _metric(item: dict[str, Any]) -> dict[str, str]:
+def metric_of(item: dict[str, Any]) -> dict[str, str]:
+    """The labels of a series of an answer.
+
+    Raises:
+        BadDataError: it has none.
+    """
     metric = item.get("metric")
     if not isinstance(metric, dict) or not all(isinstance(value, str) for value in metric.values()):
         raise BadDataError("a series of the answer has no labels")
     return metric
 
 
-def _strings(values: Any) -> tuple[str, ...]:
+def strings_of(values: Any) -> tuple[str, ...]:
+    """The entries of a list as text; nothing where there is no list."""
     return tuple(str(value) for value in values) if isinstance(values, list) else ()

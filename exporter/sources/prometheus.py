@@ -1,4 +1,4 @@
-"""Range queries against anything that speaks Prometheus' HTTP API: Prometheus, Thanos, Mimir, VictoriaMetrics."""
+"""Range and instant queries against anything that speaks Prometheus' HTTP API: Prometheus, Thanos, Mimir, VictoriaMetrics."""
 
 import threading
 from collections.abc import Sequence
@@ -18,6 +18,7 @@ from exporter.sources.grid import Grid, Table, stack
 from exporter.sources.http import Answer, Cancel, HttpSession
 from exporter.sources.matrix import Matrix, parse_matrix
 from exporter.sources.query_answers import check_answer, check_whole
+from exporter.sources.vector import Vector, parse_vector
 from exporter.sources.words import readable
 
 _FRAMES_KEPT = 256
@@ -71,6 +72,7 @@ class PrometheusSource:
         self.target = urlsplit(config.prometheus.url).netloc
         self._settings: PrometheusApi = config.prometheus
         self._url = f"{config.prometheus.url}/api/v1/query_range"
+        self._instant_url = f"{config.prometheus.url}/api/v1/query"
         self._clock = clock
         self._session = session or HttpSession(config.prometheus)
         self._cancel = Cancel()
@@ -120,6 +122,30 @@ class PrometheusSource:
         tables = [self._ask(query, grid, started) for query in queries]
         return self._frame(_shape_of(queries, tables), tables, grid)
 
+    def instant(self, query: Query, *, at: float) -> Vector:
+        """Run a query for one moment (Unix seconds), within the source's timeout; taken whole or not at all.
+
+        Raises:
+            LmwatchError: it failed, or could be answered only in part.
+        """
+        left = self._settings.timeout
+        form = {"query": query.expr, "time": f"{at:.3f}", "timeout": f"{left:.3f}"}
+        what = f"query {query.name} ({readable(query.expr)})"
+        answer = self._send(self._instant_url, form, left)
+        check_answer(answer, self._instant_url, what)
+        try:
+            vector = parse_vector(answer.body)
+            check_whole(vector)
+            self._check_samples(len(vector.values))
+        except BadDataError as error:
+            raise BadDataError(f"{self._instant_url}: {what}: {error}") from error
+        return vector
+
+    @property
+    def step(self) -> float:
+        """Seconds between the instants of a window."""
+        return self._settings.step
+
     def close(self) -> None:
         """End queries under way and close all connections."""
         self._cancel.cancel()
@@ -133,7 +159,7 @@ class PrometheusSource:
                 matrix = self._request(query, part, started)
                 check_whole(matrix)
                 matrices.append(matrix)
-                self._check_samples(matrices)
+                self._check_samples(sum(len(one.values) for one in matrices))
             return stack(matrices, grid)
         except BadDataError as error:
             raise BadDataError(f"{self._url}: query {query.name} ({readable(query.expr)}): {error}") from error
@@ -152,25 +178,22 @@ class PrometheusSource:
             "step": f"{part.step_ms / 1000:g}",
             "timeout": f"{left:.3f}",
         }
-        answer = self._send(form, left)
+        answer = self._send(self._url, form, left)
         check_answer(answer, self._url, f"query {query.name} ({readable(query.expr)})")
         return parse_matrix(answer.body)
 
-    def _send(self, form: dict[str, str], left: float) -> Answer:
+    def _send(self, url: str, form: dict[str, str], left: float) -> Answer:
         """By POST, as expressions may be long; by GET to a server (or a proxy before it) that takes no POST."""
         limit = self._settings.body_size_limit
         if self._takes_post:
-            answer = self._session.post(
-                self._url, deadline_seconds=left, max_bytes=limit, data=form, cancel=self._cancel
-            )
+            answer = self._session.post(url, deadline_seconds=left, max_bytes=limit, data=form, cancel=self._cancel)
             if answer.status != 405:
                 return answer
             self._takes_post = False
             left -= answer.elapsed_seconds
-        return self._session.get(self._url, deadline_seconds=left, max_bytes=limit, params=form, cancel=self._cancel)
+        return self._session.get(url, deadline_seconds=left, max_bytes=limit, params=form, cancel=self._cancel)
 
-    def _check_samples(self, matrices: list[Matrix]) -> None:
-        points = sum(len(matrix.values) for matrix in matrices)
+    def _check_samples(self, points: int) -> None:
         if self._settings.sample_limit and points > self._settings.sample_limit:
             raise BadDataError(
                 f"more than the {self._settings.sample_limit} samples of sample_limit; "

@@ -5,6 +5,7 @@ import re
 from exporter.errors import BadDataError, RefusedError, TransientError
 from exporter.sources.http import Answer
 from exporter.sources.matrix import Matrix, load_json
+from exporter.sources.vector import Vector
 from exporter.sources.words import excerpt, media_type, readable
 
 _INCOMPLETE = re.compile(
@@ -42,7 +43,7 @@ def check_answer(answer: Answer, url: str, query: str) -> None:
     )
 
 
-def check_whole(matrix: Matrix) -> None:
+def check_whole(matrix: Matrix | Vector) -> None:
     """Refuse an answer that holds only a part of the data.
 
     Raises:

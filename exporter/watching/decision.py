@@ -32,7 +32,8 @@ def decide(watch: Watch, score: GroupScore, asked: Asked, now: float) -> Decisio
     """What to do about a group with this score.
 
     A suspicious group is asked about as soon as the last question is `cooldown` old, and at once where its score has risen
-    since; a calm one when it is `every` old, and first when it has been known for that long.
+    since; a calm one when it is `every` old, and first when it has been known for that long. With `screen: pushdown` a calm
+    one is not asked about: its windows are not here.
     """
     reason, suspicious = watch.reason, is_suspicious(score, watch.threshold)
     if reason.when == "never":
@@ -41,7 +42,8 @@ def decide(watch: Watch, score: GroupScore, asked: Asked, now: float) -> Decisio
         return "warming"
     if asked.in_flight:
         return "skipped_busy"
-    if not suspicious and reason.when == "suspicious" and not (reason.every and now - asked.at >= reason.every):
+    due = watch.screen == "local" and reason.every and now - asked.at >= reason.every
+    if not suspicious and reason.when == "suspicious" and not due:
         return "skipped_calm"
     rising = suspicious and oddness(score) >= asked.score + RISE
     if asked.ever and now - asked.at < reason.cooldown and not rising:

@@ -1,11 +1,12 @@
 """What is done with a history as a whole: taken aside, fitted to another length, put to use again. Pure."""
 
+import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 
-from exporter.config.model import Selection
+from exporter.config.model import Selection, Watch
 from exporter.screening.archive import Archive, Identity
 from exporter.screening.history import History
 from exporter.screening.slots import MEAN, Code
@@ -18,6 +19,13 @@ Meanings = Mapping[Identity, str]
 def meaning_of(selection: Selection) -> str:
     """What values that come in by this selection are; another query's values under the same name are other values."""
     return f"query {selection.query}" if selection.query is not None else f"as {selection.as_}"
+
+
+def meaning_of_groups(watch: Watch) -> str:
+    """What a watch's groups are made of: which series, how they are read, and which of their changes count."""
+    parts = {"series", "query", "name", "as_", "direction", "min_change"}
+    select = [selection.model_dump(include=parts, exclude_defaults=True) for selection in watch.select]
+    return json.dumps({"source": watch.source, "group_by": sorted(watch.group_by), "select": select}, sort_keys=True)
 
 
 def meanings_in(frame: Frame, of_selections: Sequence[str]) -> dict[Identity, str]:

@@ -53,13 +53,20 @@ def watch_state(
     if age > 3 * max(watch.interval, *(result.frame.interval for result in screened.results)):
         return "stale", f"the newest value is {age:.0f} s old"
     if all(np.isnan(result.score).all() for result in screened.results):
-        longest = max(len(result.frame.times) for result in screened.results)
-        needed = max(of.settings.judged + of.settings.min_history for of in screened.members)
-        return "warming", _joined(f"{longest} instants collected, scores need about {needed}", screened.history)
+        return "warming", _joined(_wanting(watch, screened), screened.history)
     trouble = "" if watch.reason.when == "never" else _model_trouble(verdicts, model_usable=model_usable)
     if trouble:
         return "degraded", _joined(f"{trouble}: scores are the screen's alone", screened.history)
     return "ok", _joined(*screened.troubles[:3], screened.history)
+
+
+def _wanting(watch: Watch, screened: Screened) -> str:
+    """What scores wait for."""
+    if watch.screen == "pushdown":
+        return "the ruler has no baseline yet: it needs 36 hours of values"
+    longest = max(len(result.frame.times) for result in screened.results)
+    needed = max(of.settings.judged + of.settings.min_history for of in screened.members)
+    return f"{longest} instants collected, scores need about {needed}"
 
 
 def _joined(*reasons: str) -> str:

@@ -52,6 +52,30 @@ class HistoryKeeper(Protocol):
         ...
 
 
+class Screener(Protocol):
+    """What a watch has its frames judged by. `keep` and `fill` may be called from any thread, the rest from one at a time."""
+
+    def judge(self, frame: Frame, members: Members) -> ScreenResult:
+        """Screen one target's newest instants."""
+        ...
+
+    def forget(self, present: Collection[str]) -> None:
+        """Let go of targets that are gone for long."""
+        ...
+
+    def words(self, targets: Collection[str]) -> str:
+        """What is missing for full scores, in words; empty where nothing is."""
+        ...
+
+    def keep(self) -> None:
+        """Save what is new."""
+        ...
+
+    def fill(self, seconds: float, stopped: Callable[[], bool]) -> None:
+        """Go on filling history, where there is something to fill, for about so many seconds."""
+        ...
+
+
 @dataclass(eq=False)
 class _Followed:
     """One target."""

@@ -14,18 +14,16 @@ from exporter.lmstudio.pool import LaneSession
 from exporter.reasoning.analyst import Analyst
 from exporter.reasoning.leaning import Leaning
 from exporter.reasoning.verdict import Verdict
-from exporter.screening.baseline import DEFAULT_SENSITIVITY_DAYS
 from exporter.screening.groups import GroupScore, assemble, group_scores
-from exporter.screening.history import DAY
 from exporter.screening.result import ScreenedGroup
-from exporter.screening.standing import Standings
 from exporter.series.frame import Frame
 from exporter.series.labels import Labels
 from exporter.watching.decision import Asked, decide, is_suspicious, oddness, still_holds
 from exporter.watching.feed import Fed, Feed, PastFeed
+from exporter.watching.standings import GroupsKeeper, KeptStandings
 from exporter.watching.state import Screened, watch_state
 from exporter.watching.tables import Members, build_table, members_of
-from exporter.watching.trackers import HistoryKeeper, Trackers
+from exporter.watching.trackers import HistoryKeeper, Screener, Trackers
 
 logger = logging.getLogger(__name__)
 
@@ -46,6 +44,10 @@ class JudgePool(Protocol):
     def usable(self) -> bool:
         """Whether some server could answer now."""
         ...
+
+
+class Keeper(HistoryKeeper, GroupsKeeper, Protocol):
+    """Where what a watch remembers outlives the program."""
 
 
 class Events(Protocol):
@@ -81,8 +83,9 @@ class Watcher:
         judging: the model's side.
         publish: takes the watch's picture whenever it changed.
         clock: tells the time.
-        keeper: keeps over a restart what is remembered of targets; None for nobody.
+        keeper: keeps over a restart what is remembered of targets and groups; None for nobody.
         past: who has the past that history is filled from; None for nobody.
+        screener: judges frames; a history kept here when None.
     """
 
     def __init__(
@@ -93,8 +96,9 @@ class Watcher:
         publish: Callable[[WatchPicture], None],
         clock: Clock,
         *,
-        keeper: HistoryKeeper | None = None,
+        keeper: Keeper | None = None,
         past: PastFeed | None = None,
+        screener: Screener | None = None,
     ) -> None:
         self.watch = watch
         self._feed = feed
@@ -103,11 +107,11 @@ class Watcher:
         self._clock = clock
         self._descriptions = [selection.description for selection in watch.select]
         self._members: dict[str, Members] = {}
-        self._trackers = Trackers(watch, clock, keeper, past)
+        self._screener = screener or Trackers(watch, clock, keeper, past)
         self._lock = threading.Lock()
         self._closed = False
         self._screened = Screened(at=clock.now())
-        self._standings = Standings(watch.interval, (watch.sensitivity or DEFAULT_SENSITIVITY_DAYS * DAY) / DAY)
+        self._standings = KeptStandings(watch, keeper)
         self._scores: Mapping[Labels, GroupScore] = {}
         self._leaning = Leaning()
         self._asked: dict[Labels, Asked] = {}
@@ -150,20 +154,21 @@ class Watcher:
             self._closed = True
 
     def keep(self) -> None:
-        """Save what is remembered of the targets, also after `close`."""
-        self._trackers.keep()
+        """Save what is remembered of targets and groups, also after `close`."""
+        self._screener.keep()
+        self._standings.keep()
 
     def fill(self, seconds: float) -> None:
         """Go on filling history from the source's past, where some is missing, for about so many seconds."""
-        self._trackers.fill(seconds, lambda: self._closed)
+        self._screener.fill(seconds, lambda: self._closed)
 
     def _screen(self, fed: Fed, now: float) -> Screened:
         self._members = {frame.target: self._members_of(frame) for frame in fed.frames}
         members = [self._members[frame.target] for frame in fed.frames]
-        results = [self._trackers.judge(frame, of) for frame, of in zip(fed.frames, members, strict=True)]
+        results = [self._screener.judge(frame, of) for frame, of in zip(fed.frames, members, strict=True)]
         targets = [frame.target for frame in fed.frames]
-        self._trackers.forget(targets)
-        return Screened(now, tuple(results), tuple(members), fed.troubles, self._trackers.words(targets))
+        self._screener.forget(targets)
+        return Screened(now, tuple(results), tuple(members), fed.troubles, self._screener.words(targets))
 
     def _members_of(self, frame: Frame) -> Members:
         known = self._members.get(frame.target)
@@ -192,6 +197,8 @@ class Watcher:
 
     def _ask(self, score: GroupScore, screened: Screened, now: float) -> None:
         group = self._group(score.key, screened)
+        if not group.series:  # no windows are here to show
+            return
         asked_before = self._asked[score.key]
         self._asked[score.key] = Asked(
             now, in_flight=True, ever=True, suspicious=is_suspicious(score, self.watch.threshold), score=oddness(score)

@@ -141,6 +141,7 @@ class Alertmanager:
         self.url = f"http://127.0.0.1:{free_port()}"
         self._folder = folder
         (folder / "alertmanager.yml").write_text(config)
+        self._process: subprocess.Popen[bytes] | None = None
         self._stack = contextlib.ExitStack()
 
     def start(self) -> "Alertmanager":
@@ -153,13 +154,20 @@ class Alertmanager:
             f"--web.listen-address={self.url.removeprefix('http://')}",
             "--cluster.listen-address=",
         ]
-        process = self._stack.enter_context(running(arguments, self._folder / "log", cwd=root))
+        process = self._process = self._stack.enter_context(running(arguments, self._folder / "log", cwd=root))
         eventually(lambda: process.poll() is not None or self._ready(), what="Alertmanager ready")
         assert process.poll() is None, (self._folder / "log").read_text()
         return self
 
     def stop(self) -> None:
         """End it."""
+        self._stack.close()
+
+    def kill(self) -> None:
+        """End it as a power failure would."""
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait()
         self._stack.close()
 
     def alerts(self, *matchers: str) -> list[dict[str, Any]]:

@@ -9,15 +9,14 @@ from typing import Self
 from exporter.embedded.exposition_text import CONTENT_TYPE
 from exporter.embedded.studio_http import Call, Listener
 
-METRIC = "steered_backlog"
+
+def metric(part: str) -> str:
+    """The name of a part's series."""
+    return f"steered_{part}"
 
 
 class SteeredTarget:
-    """Exposes one gauge for each part: calm and a little noisy, ten times as high while it is planted.
-
-    Args:
-        parts: values of the label `part`.
-    """
+    """Exposes one gauge for each part: calm and a little noisy, ten times as high while it is planted."""
 
     def __init__(self, parts: Iterable[str]) -> None:
         self._parts = tuple(parts)
@@ -54,9 +53,10 @@ class SteeredTarget:
         second = int(time.time())
         with self._lock:
             planted = set(self._planted)
-        lines = [f"# HELP {METRIC} Orders that wait.", f"# TYPE {METRIC} gauge"]
+        lines: list[str] = []
         for number, part in enumerate(self._parts):
             noise = (7 * second + 3 * number) % 11
             value = 1000 + noise if part in planted else 100 + noise
-            lines.append(f'{METRIC}{{part="{part}"}} {value}')
+            name = metric(part)
+            lines += [f"# HELP {name} Orders that wait.", f"# TYPE {name} gauge", f"{name} {value}"]
         call.send_text(200, CONTENT_TYPE, "\n".join([*lines, ""]))

@@ -14,7 +14,7 @@ from exporter.config.model import Server
 from exporter.embedded.contract import ModelFacts
 from exporter.embedded.scripted import ScriptedEngine
 from exporter.embedded.studio import StudioServer
-from exporter.embedded.studio_models import DownloadedModel
+from exporter.embedded.studio_disk import DownloadedModel
 from exporter.lmstudio.pool import make_pool
 from exporter.reasoning.analyst import Analyst
 from exporter.reasoning.memory import Memory

@@ -6,8 +6,8 @@ import pytest
 from health_bench import MODEL, OF_A_LOADED_MODEL, PROBE, benches, chat, engine, post, studios
 
 from exporter.clock import ManualClock
+from exporter.embedded.studio_disk import DownloadedModel
 from exporter.embedded.studio_faults import Fault
-from exporter.embedded.studio_models import DownloadedModel
 from exporter.lmstudio.wire import MODEL_STATUSES
 
 pytestmark = pytest.mark.integration

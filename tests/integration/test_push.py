@@ -1,4 +1,4 @@
-"""Alerts pushed to a real Alertmanager: they appear, outlast a restart of lmwatch, and are resolved."""
+"""Alerts pushed to a real Alertmanager: they appear, outlast restarts on both sides, and are resolved."""
 
 import json
 import signal
@@ -93,7 +93,7 @@ def sent(process: Lmwatch, url: str) -> float:
     return next(float(line.removeprefix(start)) for line in process.metrics().splitlines() if line.startswith(start))
 
 
-def test_an_alert_appears_outlasts_a_restart_and_is_resolved(house, alertmanagers, tmp_path):
+def test_an_alert_appears_outlasts_restarts_and_is_resolved(house, alertmanagers, tmp_path):
     first_one, second_one = alertmanagers
     files = tmp_path / "more.yml"
     files.write_text(f"- targets: [{second_one.url.removeprefix('http://')}]\n")
@@ -134,6 +134,10 @@ def test_an_alert_appears_outlasts_a_restart_and_is_resolved(house, alertmanager
         (kept,) = first_one.alerts()
         assert (kept["labels"], kept["startsAt"]) == (alert["labels"], alert["startsAt"])
         assert kept["endsAt"] > alert["endsAt"]
+        second_one.stop()
+        second_one.start()
+        (again,) = eventually(second_one.alerts, what="an Alertmanager that forgot it learns of it again")
+        assert (again["labels"], again["startsAt"]) == (alert["labels"], alert["startsAt"])
         house.temperature = 20
         eventually(lambda: not first_one.alerts() and not second_one.alerts(), seconds=90, what="it is resolved")
         assert "lmwatch_alerts_firing 0.0" in process.metrics()

@@ -26,6 +26,7 @@ watches:
     window: 2m
     interval: 1s
     reason: {{when: always, cooldown: 2s}}
+web: {{external_url: "http://lmwatch.example/"}}
 """
 OVER_US = """
 global: {{scrape_interval: 1s, scrape_timeout: 1s}}
@@ -78,6 +79,8 @@ def test_prometheus_scrapes_scores_and_verdicts_of_a_real_exporter(prometheus, n
         assert [target["lastError"] for target in over.targets()] == [""]
         assert over.query('lmstudio_up{server="desk"} == 1')
         assert over.query('lmwatch_source_up{source="nodes"} == 1')
+        assert over.query('lmwatch_web_info{external_url="http://lmwatch.example"} == 1')
+        assert over.query('lmwatch_watch_threshold{watch="node-health"} == 0.5')
         assert over.query('lmwatch_watch_state{watch="node-health", state="ok"} == 1')
         assert over.query("lmwatch_series_expected_lower <= lmwatch_series_expected_upper")
         assert over.query("lmwatch_anomaly_score >= lmwatch_screen_anomaly_score")

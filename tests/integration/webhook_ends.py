@@ -1,5 +1,6 @@
 """The two ends of a webhook under test: a receiver that accepts nothing malformed, and a tap that keeps what passes."""
 
+import contextlib
 import json
 import re
 import socket
@@ -144,14 +145,12 @@ class Receiver(_End):
 
     Attributes:
         status: what it answers; what is not 2xx is not taken.
-        pause: seconds before each answer.
         malformed: what was wrong with what came; must stay empty.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.status = 200
-        self.pause = 0.0
         self.malformed: list[str] = []
         self._delivered: list[Delivered] = []
         self._refused = 0
@@ -175,8 +174,6 @@ class Receiver(_End):
         ]
 
     def answer(self, path: str, headers: Mapping[str, str], body: bytes) -> tuple[int, bytes]:
-        if self.pause:
-            time.sleep(self.pause)
         try:
             wrong = problems(json.loads(body))
         except ValueError as error:
@@ -227,6 +224,27 @@ class Tap(_End):
         return status, text
 
 
+class Intake(_End):
+    """Takes what is pushed to an Alertmanager, and keeps the versions of each alert in the order in which they came."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._versions: dict[frozenset[tuple[str, str]], list[dict[str, Any]]] = {}
+        self._lock = threading.Lock()
+
+    def versions(self) -> dict[frozenset[tuple[str, str]], list[dict[str, Any]]]:
+        """By labels: all versions of an alert."""
+        with self._lock:
+            return {labels: list(versions) for labels, versions in self._versions.items()}
+
+    def answer(self, path: str, headers: Mapping[str, str], body: bytes) -> tuple[int, bytes]:
+        assert path == "/api/v2/alerts", path
+        with self._lock:
+            for alert in json.loads(body):
+                self._versions.setdefault(frozenset(alert["labels"].items()), []).append(alert)
+        return 200, b""
+
+
 class _Server(ThreadingHTTPServer):
     end: _End
     daemon_threads = True
@@ -246,10 +264,8 @@ class _Server(ThreadingHTTPServer):
 
     def cut(self) -> None:
         for connection in tuple(self._connections):
-            try:
+            with contextlib.suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A client that goes away is no news here."""
@@ -261,7 +277,11 @@ class _Handler(BaseHTTPRequestHandler):
     server: _Server
 
     def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"]))
+        length = int(self.headers["Content-Length"])
+        body = self.rfile.read(length)
+        if len(body) < length:  # cut off on the way
+            self.close_connection = True
+            return
         status, text = self.server.end.answer(self.path, self.headers, body)
         self.send_response(status)
         self.send_header("Content-Length", str(len(text)))

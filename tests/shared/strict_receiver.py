@@ -13,7 +13,8 @@ class StrictReceiver:
 
     def __init__(self) -> None:
         self.answers: list[int] = []
-        """Statuses of the next answers; 200 when there are no more. 0 closes the connection without one."""
+        """Statuses of the next answers; 200 when there are no more. 0 closes the connection without one, -1 keeps it."""
+        self._ending = threading.Event()
         self.taken: list[dict] = []
         """Payloads that were answered with 200."""
         self.bodies: list[bytes] = []
@@ -29,7 +30,9 @@ class StrictReceiver:
                 receiver.headers.append({name.lower(): value for name, value in self.headers.items()})
                 if status == 200:
                     receiver.check(self.headers, body)
-                if status:
+                if status < 0:
+                    receiver._ending.wait()
+                elif status:
                     self.send_response(status)
                     self.send_header("Content-Length", "0")
                     self.end_headers()
@@ -64,6 +67,7 @@ class StrictReceiver:
             self.wrong.append(f"{error!r}: {body[:500]!r}")
 
     def close(self) -> None:
+        self._ending.set()
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()

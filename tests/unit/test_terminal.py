@@ -14,8 +14,8 @@ from exporter.board import Board, ReloadState
 from exporter.config.model import Config, Server
 from exporter.embedded.scripted import SCRIPTED_MODEL, ScriptedEngine
 from exporter.embedded.studio import StudioServer
+from exporter.embedded.studio_disk import other_models
 from exporter.embedded.studio_faults import Fault
-from exporter.embedded.studio_models import other_models
 from exporter.lmstudio.wire import Prediction
 from exporter.metrics.exposition import Exposition
 from exporter.metrics.instruments import Instruments

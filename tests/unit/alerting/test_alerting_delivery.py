@@ -297,6 +297,15 @@ def test_what_cannot_be_delivered_by_the_end_is_dropped_and_counted(registry, ma
     assert not delivery._thread.is_alive()
 
 
+def test_a_batch_that_cannot_even_be_written_ends_nothing(registry, make_delivery, alertmanager, caplog):
+    delivery = make_delivery(alertmanager.url)
+    delivery.put([Outgoing((("name", "x"),), {"startsAt": object()})])
+    wait_until(lambda: count(registry, "lmwatch_alerts_dropped_total", alertmanager.url) == 1, "it is given up")
+    delivery.put(outs(1))
+    wait_until(lambda: alertmanager.names() == names(1), "the next one arrives")
+    assert "alerts were given up" in caplog.text
+
+
 # -- several
 
 
@@ -353,6 +362,18 @@ def test_settings_that_changed_take_effect(make_alertmanager, fleet):
     wait_until(lambda: there.stored, "it arrives")
     assert there.headers[-1]["X-Scope-OrgID"] == "tenant"
     assert there.headers[-1]["User-Agent"].startswith("lmwatch/")
+
+
+def test_credentials_are_shown_to_the_alertmanager_and_nobody_else(tmp_path, make_alertmanager, fleet, caplog):
+    (tmp_path / "password").write_text("hunter2\n")
+    there = make_alertmanager()
+    there.status = 401
+    fleet.follow(settings(there.url, basic_auth={"username": "lmwatch", "password_file": str(tmp_path / "password")}))
+    fleet.send(outs(1))
+    wait_until(lambda: there.headers, "it is tried")
+    assert there.headers[-1]["Authorization"] == "Basic bG13YXRjaDpodW50ZXIy"
+    wait_until(lambda: "check basic_auth" in str([record.__dict__ for record in caplog.records]), "it is logged")
+    assert "hunter2" not in str([record.__dict__ for record in caplog.records])
 
 
 def test_files_list_alertmanagers_and_are_followed(registry, tmp_path, make_alertmanager, fleet, caplog):

@@ -144,6 +144,20 @@ def test_without_a_verdict_the_figures_speak_and_the_link_leads_to_the_watch():
     assert words.url == "http://lmwatch:9917/watches/w"
 
 
+def test_of_a_series_that_the_model_was_not_shown_its_verdict_says_nothing():
+    shown = picture(table(A, anomaly=[0.9], screen=[0.9]), verdicts={KEY: verdict(finding(B))})
+    words = observe(shown).anomalous[OF_A].words
+    assert (words.description, words.url) == ("Score 0.90 (screen 0.90).", "http://lmwatch:9917/watches/w")
+
+
+def test_what_did_not_pass_the_checks_is_left_to_the_verdicts_page():
+    said = verdict(finding(A, grounded=False), outcome="ungrounded")
+    words = observe(picture(table(A, anomaly=[0.9], screen=[0.9]), verdicts={KEY: said})).anomalous[OF_A].words
+    assert (words.description, words.url) == ("Score 0.90 (screen 0.90).", "http://lmwatch:9917/verdicts/0abc")
+    group = observe(group_picture(0.6, outcome="ungrounded")).anomalous[WHOLE].words
+    assert group.description == "Score 0.60 (screen 0.60, model 0.90); no single series reaches the threshold."
+
+
 def test_without_an_address_there_is_no_link():
     seen = Observer().observe(picture(table(A, anomaly=[0.9], screen=[0.9])), POLICY, Links(""), ())
     assert "lmwatch_url" not in seen.anomalous[OF_A].words.annotations()

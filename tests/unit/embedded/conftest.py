@@ -9,7 +9,7 @@ from embedded_support import Client, Gate
 from exporter.clock import ManualClock
 from exporter.embedded.scripted import ScriptedEngine
 from exporter.embedded.studio import StudioServer
-from exporter.embedded.studio_models import other_models
+from exporter.embedded.studio_disk import other_models
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from embedded_support import Client, chat
 from exporter.embedded.contract import ContextOverflowError, Ending
 from exporter.embedded.engine import LlamaEngine, find_demo_model
 from exporter.embedded.studio import StudioServer
-from exporter.embedded.studio_models import DownloadedModel
+from exporter.embedded.studio_disk import DownloadedModel
 from exporter.errors import BadDataError, LmwatchError, RefusedError, TransientError
 
 SCHEMA = {

@@ -10,7 +10,7 @@ from embedded_support import Client, chat
 from exporter.embedded.contract import ModelFacts
 from exporter.embedded.scripted import ScriptedEngine
 from exporter.embedded.studio import StudioServer
-from exporter.embedded.studio_models import DownloadedModel
+from exporter.embedded.studio_disk import DownloadedModel
 from exporter.embedded.studio_predict import IMAGE_TOKENS
 
 SIGNATURES = {"png": b"\x89PNG\r\n\x1a\n", "jpeg": b"\xff\xd8\xff\xe0", "webp": b"RIFF\x00\x00\x00\x00WEBP"}

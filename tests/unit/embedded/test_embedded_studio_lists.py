@@ -7,7 +7,7 @@ from embedded_support import Client, chat
 
 from exporter.embedded.scripted import ScriptedEngine
 from exporter.embedded.studio import StudioServer
-from exporter.embedded.studio_models import other_models
+from exporter.embedded.studio_disk import other_models
 
 MakeStudio = Callable[..., StudioServer]
 NOMIC = "text-embedding-nomic-embed-text-v1.5"

@@ -9,7 +9,7 @@ from exporter.clock import ManualClock
 from exporter.embedded.contract import ModelFacts
 from exporter.embedded.scripted import ScriptedEngine
 from exporter.embedded.studio import StudioServer
-from exporter.embedded.studio_models import DownloadedModel, other_models
+from exporter.embedded.studio_disk import DownloadedModel, other_models
 from exporter.errors import BadDataError, LmwatchError
 
 MakeStudio = Callable[..., StudioServer]

@@ -9,8 +9,8 @@ from exporter.clock import ManualClock
 from exporter.embedded.contract import Engine, ModelFacts
 from exporter.embedded.scripted import Reply, ScriptedEngine
 from exporter.embedded.studio import StudioServer
+from exporter.embedded.studio_disk import DownloadedModel
 from exporter.embedded.studio_faults import Fault
-from exporter.embedded.studio_models import DownloadedModel
 
 MakeStudio = Callable[..., StudioServer]
 CHAT = "/api/v1/chat"

@@ -15,8 +15,8 @@ from embedded_support import Client, Gate, chat, wait_until
 from exporter.clock import ManualClock
 from exporter.embedded.scripted import ScriptedEngine
 from exporter.embedded.studio import StudioServer
+from exporter.embedded.studio_disk import other_models
 from exporter.embedded.studio_faults import Fault
-from exporter.embedded.studio_models import other_models
 
 MakeStudio = Callable[..., StudioServer]
 TOKEN = "sk-lm-tL9sH4ED:MQZTWwaOsmlIEKL4EruT"

@@ -1,4 +1,5 @@
 import json
+import os
 import stat
 from pathlib import Path
 
@@ -194,6 +195,17 @@ def test_what_is_no_ordinary_file_is_written_to_and_stays_what_it_is():
     before = Path("/dev/null").stat().st_mode
     write_whole(Path("/dev/null"), "text")
     assert Path("/dev/null").stat().st_mode == before
+
+
+def test_a_pipe_that_a_shell_names_is_written_to():
+    """As in `lmwatch eval --json >(jq .rows)`."""
+    reading, writing = os.pipe()
+    with os.fdopen(reading, encoding="utf-8") as read:
+        try:
+            write_whole(Path(f"/dev/fd/{writing}"), "text")
+        finally:
+            os.close(writing)
+        assert read.read() == "text"
 
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path: Path):

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from eval_run_cases import ASK_ALWAYS, BURST, INSTANTS, INTERVAL, START, assert_same, make_case, run_with
+from eval_run_cases import ASK_ALWAYS, BURST, INSTANTS, INTERVAL, START, make_case, run_with
 from pydantic import ValidationError
 
 from exporter.evaluation.labelled import Case, Experiment, Fault
@@ -137,28 +137,18 @@ def test_the_model_is_asked_about_each_group():
     assert [verdict.at for verdict in run.verdicts] == sorted(verdict.at for verdict in run.verdicts)
 
 
-def test_processes_give_what_one_gives_in_the_order_of_the_cases():
-    cases = [make_case(seed=seed, instants=length) for seed, length in ((1, 30), (2, 50), (3, 40))]
-    told: list[int] = []
-    together = run_cases(cases, jobs=2, tell=told.append)
-    for one, other, case in zip(run_cases(cases), together, cases, strict=True):
-        assert_same(one, other)
-        assert one.case is other.case is case
-    assert sorted(told) == [30, 40, 50]
-
-
 @pytest.mark.parametrize("model", ["none", "scripted:oracle"])
 def test_progress_adds_up(model):
     told: list[int] = []
     cases = [make_case(instants=150, rows=1, bursts=(), windows=())] * 2
     with open_model(parse_model(model)) as respondent:
-        run_cases(cases, respondent, jobs=1 if model == "none" else 4, tell=told.append)
+        run_cases(cases, respondent, tell=told.append)
     assert sum(told) == 300
     assert len(told) == (4 if model == "none" else 300)
 
 
 def test_nothing_to_run_is_nothing():
-    assert run_cases([], jobs=4) == []
+    assert run_cases([]) == []
     empty = run_case(make_case(instants=0, bursts=(), windows=()))
     assert empty.screen.shape == (3, 0)
     assert empty.group_screen.shape == (1, 0)
@@ -195,7 +185,7 @@ def test_a_key_that_no_watch_has_is_refused():
     with pytest.raises(ValidationError, match="tresholt"):
         run_case(make_case(instants=5), settings=RunSettings(watch={"tresholt": 0.7}))
     with pytest.raises(ValidationError, match="tresholt"):
-        run_cases([make_case(instants=5)] * 2, settings=RunSettings(watch={"tresholt": 0.7}), jobs=2)
+        run_cases([make_case(instants=5)], settings=RunSettings(watch={"tresholt": 0.7}))
 
 
 def test_what_the_model_reads_does_not_name_the_case():

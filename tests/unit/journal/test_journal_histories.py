@@ -15,9 +15,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exporter.errors import TransientError
-from exporter.journal.histories import Histories, Remembered
+from exporter.journal.histories import Histories, Remembered, RememberedGroups
 from exporter.screening.archive import Archive
 from exporter.screening.slots import FIELDS, Code
+from exporter.screening.standing import PEAKS, Habits
 
 TARGET = "10.0.0.1:9100"
 COUNTED, KNOWN = (len(array) for array in (Archive.empty(2).running, Archive.empty(2).episode))
@@ -317,3 +318,65 @@ def test_without_a_folder_what_is_saved_is_handed_over_once():
     assert histories.load("w", TARGET) is one
     assert histories.load("w", TARGET) is None
     assert histories.prune(2e9) == 0
+
+
+def groups(count=2, fill=1.5):
+    """Habits in which every array holds something of its own."""
+    keys = tuple((("instance", f"db{number}"), ("zone", 'a"\n\u00e9')) for number in range(count))
+    peaks = fill + np.arange(float(count * PEAKS)).reshape(count, PEAKS)
+    peaks[:, PEAKS // 2 :] = np.nan
+    return RememberedGroups(Habits(keys, fill * np.arange(4.0 * count).reshape(count, 4), peaks), "of x")
+
+
+def plain_groups(one):
+    habits = one.habits
+    return habits.keys, habits.state.tobytes(), habits.peaks.tobytes(), one.meaning
+
+
+@pytest.mark.parametrize("count", [0, 1, 3])
+def test_what_is_remembered_of_groups_comes_back_too(histories, count):
+    histories.save("w", "", remembered())
+    histories.save_groups("w", groups(count))
+    histories.save_groups("W", groups(count, fill=9.0))
+    assert plain_groups(histories.load_groups("w")) == plain_groups(groups(count))
+    assert plain_groups(histories.of("W").load_groups()) == plain_groups(groups(count, fill=9.0))
+    assert histories.load_groups("other") is None
+    assert plain(histories.load("w", "")) == plain(remembered())
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        pytest.param(lambda data: data[:-1], id="cut off"),
+        pytest.param(lambda data: _flipped(data, 60), id="a byte flipped"),
+        pytest.param(lambda data: data.replace(b"history 1\n", b"history 2\n"), id="of another version"),
+        pytest.param(lambda _: b"", id="empty"),
+    ],
+)
+def test_a_file_of_groups_that_cannot_be_used_is_set_aside(histories, folder, caplog, spoil):
+    histories.save_groups("w", groups())
+    path = only_file(folder)
+    path.write_bytes(spoil(path.read_bytes()))
+    with caplog.at_level(logging.WARNING):
+        assert histories.load_groups("w") is None
+    assert only_file(folder).name == f"{path.name}.damaged-1"
+    assert len(caplog.records) == 1
+
+
+def test_groups_of_another_watch_are_not_taken_for_this_ones(histories, folder):
+    histories.save_groups("other", groups())
+    theirs = only_file(folder)
+    histories.save_groups("w", groups())
+    (ours,) = set(folder.iterdir()) - {theirs}
+    theirs.replace(ours)
+    assert histories.load_groups("w") is None
+
+
+def test_groups_are_pruned_with_the_rest_and_handed_over_once_without_a_folder(histories, folder):
+    histories.save_groups("w", groups())
+    os.utime(only_file(folder), (1000.0, 1000.0))
+    assert histories.prune(2000.0) == 1
+    in_memory, one = Histories(None), groups()
+    in_memory.save_groups("w", one)
+    assert in_memory.load_groups("w") is one
+    assert in_memory.load_groups("w") is None

@@ -10,7 +10,7 @@ from exporter.config.model import Server
 from exporter.embedded.contract import ModelFacts
 from exporter.embedded.scripted import ScriptedEngine
 from exporter.embedded.studio import StudioServer
-from exporter.embedded.studio_models import DownloadedModel
+from exporter.embedded.studio_disk import DownloadedModel
 from exporter.embedded.studio_predict import IMAGE_TOKENS
 from exporter.lmstudio.client import request_body
 from exporter.lmstudio.failures import ModelFailure

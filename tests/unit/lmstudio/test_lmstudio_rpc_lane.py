@@ -11,8 +11,8 @@ from exporter.clock import ManualClock
 from exporter.config.model import Server
 from exporter.embedded.scripted import ScriptedEngine
 from exporter.embedded.studio import StudioServer
+from exporter.embedded.studio_disk import other_models
 from exporter.embedded.studio_faults import Fault
-from exporter.embedded.studio_models import other_models
 from exporter.lmstudio.beside_http import STALE_SECONDS, BesideHttp
 from exporter.lmstudio.breaker import Breaker
 from exporter.lmstudio.lane import Lane, open_lane

@@ -102,14 +102,16 @@ def test_texts_that_a_server_chooses_are_limited_in_length():
 
 def test_group_labels_that_collide_with_ours_get_a_prefix():
     samples = exposed(make_board())
-    assert samples['lmwatch_group_anomaly_score{exported_watch="x",instance="db1:9100",watch="nodes"}'] == 0.875
-    assert samples['lmwatch_verdict_timestamp_seconds{exported_watch="x",instance="db1:9100",watch="nodes"}'] == 995
+    assert samples['lmwatch_group_anomaly_score{exported_watch="x",instance="db1:9100",job="",watch="nodes"}'] == 0.875
+    assert (
+        samples['lmwatch_verdict_timestamp_seconds{exported_watch="x",instance="db1:9100",job="",watch="nodes"}'] == 995
+    )
 
 
 def test_a_verdict_without_a_readable_answer_has_a_time_but_no_score():
     samples = exposed(make_board())
-    assert samples['lmwatch_verdict_timestamp_seconds{instance="db2:9100",watch="nodes"}'] == 990
-    assert 'lmwatch_group_anomaly_score{instance="db2:9100",watch="nodes"}' not in samples
+    assert samples['lmwatch_verdict_timestamp_seconds{instance="db2:9100",job="",watch="nodes"}'] == 990
+    assert 'lmwatch_group_anomaly_score{instance="db2:9100",job="",watch="nodes"}' not in samples
 
 
 def test_a_watch_shows_its_present_state_and_the_others_at_0():

@@ -3,13 +3,24 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.metrics.labelling import OURS, beside_ours
+from exporter.metrics.labelling import OURS, beside_ours, exposed_labels
 from exporter.series.labels import labels_of
 
 
 def test_labels_that_do_not_collide_stay_the_same_object():
     own = labels_of({"instance": "a", "job": "b"})
     assert beside_ours(own) is own
+
+
+def test_job_and_instance_are_always_there():
+    assert exposed_labels(labels_of({"a": "1"})) == (("a", "1"), ("instance", ""), ("job", ""))
+    assert exposed_labels(labels_of({"instance": "i", "watch": "w"})) == (
+        ("instance", "i"),
+        ("exported_watch", "w"),
+        ("job", ""),
+    )
+    both = labels_of({"instance": "i", "job": "j"})
+    assert exposed_labels(both) == both
 
 
 def test_colliding_labels_get_a_prefix():

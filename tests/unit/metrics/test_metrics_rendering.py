@@ -18,19 +18,24 @@ B = Series("load", labels_of({"instance": "b"}))
 def test_lines_hold_watch_metric_and_the_series_own_labels():
     rendered = WatchRenderer().render(make_picture(make_table((A, B), anomaly=[0.25, 1.0])))
     assert rendered["lmwatch_anomaly_score"] == (
-        b'lmwatch_anomaly_score{watch="w",metric="load",instance="a"} 0.25\n'
-        b'lmwatch_anomaly_score{watch="w",metric="load",instance="b"} 1.0\n'
+        b'lmwatch_anomaly_score{watch="w",metric="load",instance="a",job=""} 0.25\n'
+        b'lmwatch_anomaly_score{watch="w",metric="load",instance="b",job=""} 1.0\n'
     )
 
 
-def test_a_series_without_labels_has_only_ours():
+def test_a_series_without_a_target_says_so_lest_prometheus_attaches_lmwatchs():
     rendered = WatchRenderer().render(make_picture(make_table((Series("up", ()),), screen=[0.5])))
-    assert rendered["lmwatch_screen_anomaly_score"] == b'lmwatch_screen_anomaly_score{watch="w",metric="up"} 0.5\n'
+    assert (
+        rendered["lmwatch_screen_anomaly_score"]
+        == b'lmwatch_screen_anomaly_score{watch="w",metric="up",instance="",job=""} 0.5\n'
+    )
 
 
 def test_a_missing_score_is_no_line_and_a_family_without_lines_is_left_out():
     rendered = WatchRenderer().render(make_picture(make_table((A, B), anomaly=[NAN, 0.5])))
-    assert rendered["lmwatch_anomaly_score"] == b'lmwatch_anomaly_score{watch="w",metric="load",instance="b"} 0.5\n'
+    assert (
+        rendered["lmwatch_anomaly_score"] == b'lmwatch_anomaly_score{watch="w",metric="load",instance="b",job=""} 0.5\n'
+    )
     assert set(rendered) == {"lmwatch_anomaly_score", "lmwatch_duplicate_series"}
 
 
@@ -43,7 +48,7 @@ def test_an_active_finding_shows_its_kind():
     rendered = WatchRenderer().render(make_picture(make_table((A, B), kind=["", "drift"])))
     assert (
         rendered["lmwatch_anomaly_kind"]
-        == b'lmwatch_anomaly_kind{watch="w",metric="load",instance="b",kind="drift"} 1\n'
+        == b'lmwatch_anomaly_kind{watch="w",metric="load",instance="b",job="",kind="drift"} 1\n'
     )
 
 
@@ -52,7 +57,7 @@ def test_of_series_with_equal_labels_the_first_is_exposed_and_the_others_are_cou
     first = make_table((A,), anomaly=[0.1], screen=[NAN], kind=["spike"])
     second = make_table((B, A), anomaly=[0.2, 0.9], screen=[0.2, 0.9], kind=["", "drop"])
     rendered = WatchRenderer().render(make_picture(first, second))
-    assert b'instance="a"} 0.1' in rendered["lmwatch_anomaly_score"]
+    assert b'instance="a",job=""} 0.1' in rendered["lmwatch_anomaly_score"]
     assert rendered["lmwatch_anomaly_score"].count(b"\n") == 2
     assert b'instance="a"' not in rendered["lmwatch_screen_anomaly_score"]
     assert b"drop" not in rendered["lmwatch_anomaly_kind"]
@@ -103,7 +108,7 @@ def test_one_renderer_serves_several_watches():
     table = make_table((A,), anomaly=[0.1])
     for name in ("one", "two", "one"):
         block = renderer.render(make_picture(table, name=name))["lmwatch_anomaly_score"]
-        assert block == f'lmwatch_anomaly_score{{watch="{name}",metric="load",instance="a"}} 0.1\n'.encode()
+        assert block == f'lmwatch_anomaly_score{{watch="{name}",metric="load",instance="a",job=""}} 0.1\n'.encode()
     renderer.forget("one")
     renderer.forget("one")
 
@@ -133,7 +138,7 @@ def test_whatever_stands_in_labels_a_parser_reads_it_back(name: str, value: str,
     assert block.count(b"\n") == 1
     (family,) = text_string_to_metric_families(block.decode())
     (sample,) = family.samples
-    assert sample.labels == {"watch": "w", "metric": name, "instance": value, "exported_watch": value}
+    assert sample.labels == {"watch": "w", "metric": name, "instance": value, "exported_watch": value, "job": ""}
     assert sample.value == score
 
 

@@ -10,7 +10,7 @@ import yaml
 
 ROOT = Path(__file__).parents[3]
 RULE_FILES = sorted((ROOT / "rules").glob("*.rules.yml"))
-TEST_FILES = sorted((ROOT / "rules" / "tests").glob("*.test.yml"))
+TEST_FILES = sorted((ROOT / "rules" / "tests").glob("*.yml"))
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,12 @@
 """PromQL of the shipped rules against the catalogue of metrics: a name or label that nothing exposes never fires."""
 
+from collections import Counter
 from datetime import timedelta
+from typing import Any
 
 import promql_parser
 import pytest
-from rules_files import ALERTS, RECORDED, RULE_FILES, RULES, Rule, groups, joined_on, ranges, selectors
+from rules_files import ALERTS, RECORDED, RULE_FILES, RULES, Rule, groups, joined_on, nodes, ranges, selectors
 
 from exporter.config.durations import parse_duration
 from exporter.metrics.catalogue import CATALOGUE
@@ -98,9 +100,47 @@ def test_recorded_names_have_levels():
     assert [name for name in RECORDED if ":" not in name] == []
 
 
-def test_no_group_waits_longer_than_five_minutes():
-    intervals = [parse_duration(group["interval"]) for _, group in groups() if "interval" in group]
-    assert all(interval <= LONGEST_GROUP_INTERVAL for interval in intervals)
+def test_alerts_are_evaluated_every_five_minutes_or_more_often():
+    slow = [
+        group["name"]
+        for _, group in groups()
+        if interval_of(group) > LONGEST_GROUP_INTERVAL and any("alert" in rule for rule in group["rules"])
+    ]
+    assert slow == []
+
+
+def test_what_is_recorded_more_rarely_than_prometheus_looks_back_is_read_over_a_range():
+    """After 5 minutes an instant selector no longer sees the last sample."""
+    for _, group in groups():
+        if interval_of(group) > LONGEST_GROUP_INTERVAL:
+            recorded = {rule["record"] for rule in group["rules"]}
+            elsewhere = [rule for rule in RULES if rule.group != group["name"]]
+            assert [rule for rule in elsewhere if read_too_narrowly(rule.expr, recorded, interval_of(group))] == []
+
+
+@pytest.mark.parametrize(
+    ("expression", "narrow"),
+    [
+        ("a", True),
+        ("last_over_time(a[1h])", True),
+        ("last_over_time(a[2h])", False),
+        ("last_over_time(a[2h]) + a", True),
+    ],
+)
+def test_a_narrow_read_is_seen(expression: str, narrow: bool):
+    assert read_too_narrowly(expression, {"a"}, 3600.0) == narrow
+
+
+def interval_of(group: dict[str, Any]) -> float:
+    return parse_duration(group.get("interval", "1m"))
+
+
+def read_too_narrowly(expression: str, names: set[str], interval: float) -> bool:
+    """Whether one of these names is read as an instant, or over less than two intervals."""
+    over = [node for node in nodes(expression) if isinstance(node, promql_parser.MatrixSelector)]
+    wide = Counter(node.vector_selector.name for node in over if node.range.total_seconds() >= 2 * interval)
+    read = Counter(selector.name for selector in selectors(expression))
+    return any(read[name] > wide[name] for name in names)
 
 
 def test_group_names_are_unique_and_there_are_rules():

@@ -64,7 +64,12 @@ def checks() -> Iterator[tuple[str, float, set[tuple[str, str]], str]]:
     for file in TEST_FILES:
         for test in yaml.safe_load(file.read_text("utf-8"))["tests"]:
             for check in test.get("alert_rule_test", ()):
-                yield test["name"], parse_duration(check["eval_time"]), _expected(check), check["alertname"]
+                yield (
+                    test.get("name", file.name),
+                    parse_duration(check["eval_time"]),
+                    _expected(check),
+                    check["alertname"],
+                )
 
 
 def _expected(check: dict[str, Any]) -> set[tuple[str, str]]:

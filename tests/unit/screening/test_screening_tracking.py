@@ -12,6 +12,7 @@ from exporter.screening.episodes import CALM_INSTANTS
 from exporter.screening.history import DAY, History
 from exporter.screening.policy import policy_of
 from exporter.screening.result import KINDS
+from exporter.screening.slots import MEAN
 from exporter.screening.tracking import Tracker
 from exporter.series.frame import Frame
 
@@ -275,12 +276,84 @@ def test_an_oddness_shorter_than_the_user_wants_is_not_shown():
     assert not result.alarm[:, : 3 * 96 + 4].any()
 
 
+SPIKE = [2000.0]
+"""300 times what is usual, once: the mean of its hour is odd until two hours later."""
+
+
+def level(hours):
+    return [40.0] * (12 * hours)
+
+
+@pytest.mark.parametrize(
+    ("for_", "excess", "begins"),
+    [
+        pytest.param("0s", SPIKE, 0, id="a spike is shown where nothing is to be waited for"),
+        pytest.param("10m", SPIKE, None, id="it has passed after ten minutes"),
+        pytest.param("1h", SPIKE, None, id="and after an hour, whatever the mean of the hour says"),
+        pytest.param("2h", SPIKE, None, id="and after two"),
+        pytest.param("1h", [*SPIKE, *[0.0] * 8, *SPIKE], None, id="two spikes do not add up"),
+        pytest.param("2h", level(1), None, id="a level of an hour is too short"),
+        pytest.param("2h", level(3), 24, id="one of three hours is shown after two"),
+        pytest.param("1h", level(3), 12, id="and after one where that is wanted"),
+        pytest.param("2h", [-one for one in level(3)], 24, id="downwards too"),
+    ],
+)
+def test_an_oddness_has_lasted_only_as_long_as_the_values_were_odd(for_, excess, begins):
+    """Values each five minutes; the begin of the episode in instants after that of the excess, within two."""
+    values = noise(1, 288 + 60)
+    values[0, 288 : 288 + len(excess)] += excess
+    onsets = [onset - 288 for onset in followed(values, interval=300.0, window=48, for_=for_).onsets() if onset >= 288]
+    if begins is None:
+        assert onsets == []
+    else:
+        assert onsets == [pytest.approx(begins, abs=2)]
+
+
 def test_a_value_outside_the_valid_range_is_shown_at_once_and_for_as_long_as_it_is_there():
     values = noise(1, 6 * 24)
     values[0, 48:120] = 250.0
     result = followed(values, settle=6 * HOUR, for_="3h", valid_max=200.0)
     assert result.alarm[0, 48:120].all()
     assert result.onsets() == [48]
+
+
+def expected_of(result):
+    """What the history expects of each value, read from its slots: lowest, median and highest."""
+    tracker = result.tracker
+    frame = result.results[-1].frame
+    past = tracker.history.advance(frame.series, frame.times, np.full_like(frame.values, NAN))
+    return past.code.read(np.stack([past.expected.low[0], past.expected.median, past.expected.high[0]]))
+
+
+def test_a_week_of_values_outside_the_valid_range_does_not_widen_what_is_expected():
+    """A sensor says -1 while it is broken: known to be wrong, so to the history it is as if it had said nothing."""
+    broken = noise(1, 48 + WEEK + 6)
+    absent = broken.copy()
+    broken[:, 48:-6], absent[:, 48:-6] = -1.0, NAN
+    wanted = expected_of(followed(absent))
+    assert 50 < wanted[0, 0] < wanted[2, 0] < 150
+    assert same(expected_of(followed(broken, valid_min=0.0)), wanted)
+    assert expected_of(followed(broken, settle=HOUR))[0, 0] < 0, "without a range it does"
+
+
+def test_the_mean_of_an_hour_with_values_outside_the_valid_range_is_that_of_the_others():
+    values = noise(1, 60)
+    values[:, 2::3] = -1.0
+    archive = followed(values, interval=900.0, window=16, valid_min=0.0).tracker.history.archive
+    means = archive.kept[0, MEAN] * archive.code.scale[0] + archive.code.offset[0]
+    by_hour = np.where(values[0] < 0, NAN, values[0]).reshape(-1, 4)[:-1]
+    np.testing.assert_allclose(
+        means[~np.isnan(means)], np.nanmean(by_hour, axis=1)[: np.count_nonzero(~np.isnan(means))], rtol=1e-4
+    )
+
+
+def test_after_a_time_of_values_outside_the_valid_range_what_is_odd_is_odd_as_before():
+    values = noise(2, WEEK)
+    values[0, 72:96] = -1.0
+    values[:, 150] = 20.0
+    result = followed(values, valid_min=0.0)
+    assert result.alarm[0, 72:96].all()
+    assert result.alarm[:, 150].all()
 
 
 def test_an_infinite_value_in_the_first_hours_does_not_hide_what_lies_beyond_all_days_later():

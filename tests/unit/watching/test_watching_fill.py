@@ -12,6 +12,10 @@ from exporter.watching.fill import fill_step
 from exporter.watching.remembering import known_slots
 
 SPIKE = 10.0
+COARSE = 300.0
+"""A step that is enough where what is asked for counts, and not what is found: a fifth of the instants to replay."""
+LEAD = HOUR + 5 * COARSE
+"""What is asked for beside: the window before the first instant, and as many instants as are judged at once."""
 
 
 def never() -> bool:
@@ -96,7 +100,7 @@ def test_scores_do_not_wait_for_the_past():
 
 
 def test_the_past_is_filled_some_of_it_at_a_time_and_the_words_say_how_far():
-    plant = Plant()
+    plant = Plant(step=COARSE)
     life = Life(plant, past=plant)
     life.tick()
     said = []
@@ -133,7 +137,7 @@ def test_of_many_series_less_is_asked_for_at_once():
 
 
 def test_a_source_that_fails_is_asked_again_later_for_less_and_the_rest_is_filled():
-    plant = Plant()
+    plant = Plant(step=COARSE)
     plant.failures = [None, TransientError("timed out"), TransientError("timed out")]
     life = Life(plant, past=plant)
     life.tick()
@@ -143,7 +147,7 @@ def test_a_source_that_fails_is_asked_again_later_for_less_and_the_rest_is_fille
         waits.append(len(plant.asked))
         life.clock.advance(10.0)
         life.tick()
-    lengths = [(end - begin - 65 * 60) / HOUR for begin, end, _ in plant.asked]
+    lengths = [(end - begin - LEAD) / HOUR for begin, end, _ in plant.asked]
     assert lengths[:4] == [24, 24, 12, 6]
     assert waits[:11] == [2, 2, 2, 3, 3, 3, 3, 3, 3, len(plant.asked), *waits[10:11]], "after 30 s, then after 60 s"
     assert known_slots(life.archive()) == 2 * 24
@@ -166,7 +170,7 @@ def test_a_source_that_keeps_failing_is_given_up_with_one_warning(caplog):
 
 
 def test_what_came_before_it_was_given_up_is_used():
-    plant = Plant()
+    plant = Plant(step=COARSE)
     plant.failures = [None, *[TransientError("down")] * 6]
     life = Life(plant, past=plant)
     life.tick()
@@ -179,7 +183,7 @@ def test_what_came_before_it_was_given_up_is_used():
 
 
 def test_a_source_without_a_past_is_no_failure(caplog):
-    plant = Plant()
+    plant = Plant(step=COARSE)
     plant.born = NOW - HOUR
     with caplog.at_level(logging.WARNING):
         life = filled(plant)
@@ -197,19 +201,19 @@ def kept(plant, *, until, days=2.25):
 
 
 def test_after_a_restart_only_the_gap_is_asked_for():
-    plant = Plant()
+    plant = Plant(step=COARSE)
     life = Life(plant, keeper=kept(plant, until=NOW - 6 * HOUR), past=plant)
     life.tick()
     life.trackers.fill(1e9, never)
     life.clock.advance(300)
     life.tick()
-    assert [(begin + 65 * 60, end) for begin, end, _ in plant.asked] == [(NOW - 6 * HOUR, NOW)]
+    assert [(begin + LEAD, end) for begin, end, _ in plant.asked] == [(NOW - 6 * HOUR, NOW)]
     assert known_slots(life.archive()) == 2 * 24
     assert life.words() == ""
 
 
 def test_after_a_short_rest_nothing_is_asked_for():
-    plant = Plant()
+    plant = Plant(step=COARSE)
     life = Life(plant, keeper=kept(plant, until=NOW - 0.5 * HOUR), past=plant)
     life.tick()
     life.trackers.fill(1e9, never)
@@ -217,7 +221,7 @@ def test_after_a_short_rest_nothing_is_asked_for():
 
 
 def test_a_gap_of_hours_in_between_is_filled_too():
-    plant = Plant()
+    plant = Plant(step=COARSE)
     life = filled(plant)
     asked = len(plant.asked)
     life.clock.advance(5 * HOUR)
@@ -226,12 +230,12 @@ def test_a_gap_of_hours_in_between_is_filled_too():
     life.clock.advance(300)
     life.tick()
     (((begin, end, _)),) = plant.asked[asked:]
-    assert (begin + 65 * 60, end) == (NOW + 300, NOW + 300 + 5 * HOUR)
+    assert (begin + LEAD, end) == (NOW + 300, NOW + 300 + 5 * HOUR)
     assert known_slots(life.archive()) == 2 * 24
 
 
 def test_a_kept_history_that_is_short_is_filled_from_the_beginning():
-    plant = Plant()
+    plant = Plant(step=COARSE)
     life = Life(plant, keeper=kept(plant, until=NOW - 0.5 * HOUR, days=1.2), past=plant)
     life.tick()
     life.trackers.fill(1e9, never)
@@ -241,7 +245,7 @@ def test_a_kept_history_that_is_short_is_filled_from_the_beginning():
 
 
 def test_a_source_that_lost_its_past_does_not_take_what_is_remembered():
-    plant = Plant()
+    plant = Plant(step=COARSE)
     shelf = kept(plant, until=NOW - 0.5 * HOUR, days=1.5)
     plant.born = NOW - HOUR
     life = Life(plant, keeper=shelf, past=plant)
@@ -254,7 +258,7 @@ def test_a_source_that_lost_its_past_does_not_take_what_is_remembered():
 
 
 def test_nothing_is_saved_before_it_is_filled_and_all_of_it_after():
-    plant, shelf = Plant(), Shelf()
+    plant, shelf = Plant(step=COARSE), Shelf()
     life = Life(plant, keeper=shelf, past=plant)
     life.tick()
     life.trackers.keep()

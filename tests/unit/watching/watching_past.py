@@ -80,6 +80,7 @@ class Shelf:
 
     def __init__(self) -> None:
         self.kept = {}
+        self.groups = None
         self.saves = 0
         self.full = False
 
@@ -91,6 +92,12 @@ class Shelf:
             raise TransientError("disk full")
         self.saves += 1
         self.kept[target] = remembered
+
+    def load_groups(self):
+        return self.groups
+
+    def save_groups(self, remembered):
+        self.groups = remembered
 
 
 class Life:

@@ -133,10 +133,10 @@ def says(score: int, confidence: int = 10):
 class World:
     """A watcher with everything around it under a test's control."""
 
-    def __init__(self, *, firing=lambda _: "", **watch) -> None:
+    def __init__(self, *, firing=lambda _: "", keeper=None, at: float = START, **watch) -> None:
         defaults = {"name": "w", "source": "s", "select": ["x"], "interval": "15s", "window": "15m"}
         self.watch = Watch.model_validate({**defaults, **watch})
-        self.clock = ManualClock(START)
+        self.clock = ManualClock(at)
         self.pool = Pool()
         self.fed = Fed((), ())
         self.pictures: list[WatchPicture] = []
@@ -144,7 +144,7 @@ class World:
         self.verdicts: list[Verdict] = []
         analyst = Analyst(lambda text, _model: len(text) // 4, lambda *_: None, Memory())
         judging = Judging(self.pool, analyst, self, self.verdicts.append, firing)
-        self.watcher = Watcher(self.watch, self, judging, self.pictures.append, self.clock)
+        self.watcher = Watcher(self.watch, self, judging, self.pictures.append, self.clock, keeper=keeper)
 
     def take(self, at: float) -> Fed:
         """The feed."""

@@ -81,7 +81,7 @@ def test_metrics_come_from_the_exposition(client: Client):
     assert response.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
     assert 'lmstudio_up{server="desk"} 1.0\n' in response.text
     assert (
-        'lmwatch_anomaly_score{watch="checkout",metric="checkout_errors",job="shop",region="eu"} 0.58\n'
+        'lmwatch_anomaly_score{watch="checkout",metric="checkout_errors",job="shop",region="eu",instance=""} 0.58\n'
         in response.text
     )
 

@@ -1,12 +1,15 @@
 """From a notification to its receiver: stored, explained, sent on within its deadline, once."""
 
 import json
+import threading
 
 import pytest
 from strict_receiver import annotations
 from webhook_cases import FIRING, alert, payload
 from webhook_world import START, FakeWatcher, ScriptedModel, World
 
+from exporter.alerting import receiver as http_receiver
+from exporter.clock import SystemClock
 from exporter.errors import TransientError
 
 EXPLAINED = {"lmwatch_summary": "The load jumped.", "lmwatch_cause": "A job started."}
@@ -484,25 +487,36 @@ def test_a_question_that_is_asked_twice_counts_twice(make_world, receiver):
     assert len(world.pool.jobs) == 1
 
 
+def test_a_receiver_that_never_answers_is_tried_again_and_holds_up_no_other_group(make_world, receiver, monkeypatch):
+    monkeypatch.setattr(http_receiver, "_SECONDS", 1.0)
+    receiver.answers = [-1]
+    world = make_world(forward_to=receiver.url, clock=SystemClock())
+    world.inbox.start()
+    world.inbox.receive(payload(alert(status="resolved"), group="A"))
+    wait_until(lambda: receiver.bodies)
+    world.inbox.receive(payload(alert(status="resolved"), group="B"))
+    wait_until(lambda: len(receiver.taken) == 2)
+    assert [taken["groupLabels"]["alertname"] for taken in receiver.taken] == ["B", "A"]
+    assert world.counts("lmwatch_webhook_forward_failures_total") == {("timeout",): 1}
+
+
+def wait_until(condition) -> None:
+    tick = threading.Event()
+    for _ in range(1000):
+        if condition():
+            return
+        tick.wait(0.01)
+    raise AssertionError("the condition never came true")
+
+
 def test_the_threads_do_the_same(make_world, receiver):
     """The whole of it with its threads and the machine's clock: explained, drained at the end."""
-    import threading
-
-    from exporter.clock import SystemClock
-
     world = make_world(forward_to=receiver.url, clock=SystemClock())
     world.inbox.start()
     world.inbox.receive(payload(alert(), group="A"))
-    tick = threading.Event()
-    for _ in range(1000):
-        if world.pool.jobs:
-            break
-        tick.wait(0.01)
+    wait_until(lambda: world.pool.jobs)
     world.pool.run(world.model)
-    for _ in range(1000):
-        if receiver.taken:
-            break
-        tick.wait(0.01)
+    wait_until(lambda: receiver.taken)
     world.inbox.receive(payload(alert(), group="B"))
     world.inbox.stop(4.0)
     assert [taken["groupLabels"]["alertname"] for taken in receiver.taken] == ["A", "B"]
