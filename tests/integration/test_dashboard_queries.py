@@ -38,7 +38,7 @@ sources:
 watches:
   - name: orders
     source: shop
-    select: [steered_backlog]
+    select: ['{{__name__=~"steered_.*"}}']
     group_by: [instance]
     window: 1m
     interval: 1s
