@@ -27,8 +27,8 @@ _Identity = tuple[int, tuple[str, ...]]
 class Annotator:
     """Writes annotations to one Grafana. Any thread may call any method.
 
-    The newest version of an annotation takes the place of the one that still waits. When the queue is full the oldest
-    give way and are counted. What Grafana refuses for good is counted and not tried again.
+    The newest version of an annotation takes the place of the one that still waits. When the queue is full the first
+    in it give way and are counted. What Grafana refuses for good is counted and not tried again.
 
     Args:
         client: speaks to the Grafana.
@@ -71,7 +71,7 @@ class Annotator:
         """Queue an annotation, or a newer version of one. Never blocks."""
         with self._changed:
             self._waiting[_identity(annotation)] = annotation
-            self._drop_oldest()
+            self._drop_first()
             self._changed.notify_all()
 
     def stop(self, timeout: float) -> None:
@@ -127,7 +127,7 @@ class Annotator:
             self._ids.popitem(last=False)
 
     def _take(self) -> Annotation | None:
-        """The oldest that waits; None when it is time to end."""
+        """The first that waits; None when it is time to end."""
         with self._changed:
             self._changed.wait_for(lambda: self._waiting or self._until is not None)
             over = self._until is not None and self._clock.monotonic() >= self._until
@@ -139,14 +139,11 @@ class Annotator:
             return annotation
 
     def _give_back(self, annotation: Annotation) -> None:
-        """Put it back to the head of the queue, unless a newer version waits already."""
+        """Put it behind all others, which it must not hold up for good, unless a newer version waits already."""
         with self._changed:
-            identity = _identity(annotation)
-            if identity not in self._waiting:
-                self._waiting[identity] = annotation
-                self._waiting.move_to_end(identity, last=False)
+            self._waiting.setdefault(_identity(annotation), annotation)
             self._in_hand = 0
-            self._drop_oldest()
+            self._drop_first()
 
     def _rest(self, seconds: float) -> None:
         """Wait before the next attempt; at the end no longer than is left."""
@@ -155,7 +152,7 @@ class Annotator:
             if self._until is not None:
                 self._changed.wait(min(seconds, max(0.0, self._until - self._clock.monotonic())))
 
-    def _drop_oldest(self) -> None:
+    def _drop_first(self) -> None:
         while len(self._waiting) > self._capacity:
             identity, _ = self._waiting.popitem(last=False)
             self._in_doubt.discard(identity)

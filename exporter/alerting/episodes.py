@@ -13,6 +13,8 @@ from exporter.series.labels import format_labels
 _SENTENCE = 400
 """Characters of one statement, at most."""
 _NAME = 200
+_TAG = 100
+"""Characters of a tag's name and of its value, as wide as the columns of Grafana's database for them."""
 
 
 def finds_something(verdict: Verdict, threshold: float) -> bool:
@@ -54,7 +56,8 @@ class Episode:
             links: make the address of the verdict's page.
         """
         verdict = self.verdict
-        named = (f"watch:{verdict.watch}", *(f"{name}:{value}" for name, value in verdict.group))
+        labels = (("watch", verdict.watch), *verdict.group)
+        named = (f"{one_line(name, _TAG)}:{one_line(value, _TAG)}" for name, value in labels)
         return Annotation(
             time=milliseconds(self.began_at),
             time_end=milliseconds(self.seen_at),

@@ -76,6 +76,11 @@ def test_what_a_model_writes_stays_text():
     assert made.annotation((), Links()).text == 'w a="&lt;b&gt;"\n&lt;script&gt;alert(1)&lt;/script&gt; &amp; more'
 
 
+def test_a_tag_fits_into_grafanas_database():
+    made = Episode.of(verdict(group=(("path", "x" * 5000),))).annotation((), Links())
+    assert [len(part) <= 100 for tag in made.tags for part in tag.split(":", 1)] == [True] * 4
+
+
 # -- episodes
 
 
@@ -313,7 +318,17 @@ def test_the_newest_version_takes_the_place_of_one_that_waits(fake, make, regist
     assert {one["text"] for one in fake.kept.values()} == {"words", "new"}
 
 
-def test_a_full_queue_drops_the_oldest_and_counts_them(fake, make, registry):
+def test_one_that_fails_does_not_hold_up_the_others(fake, make, registry):
+    fake.answers = ["hang"]
+    annotator = make(deadline=0.3)
+    annotator.put(annotation())
+    wait_until(lambda: fake.asked, "it is asked")
+    annotator.put(annotation(1))
+    wait_until(lambda: counted(registry, "created") == 2, "both are written")
+    assert [one["time"] for one in fake.kept.values()] == [annotation(1).time, annotation().time]
+
+
+def test_a_full_queue_drops_the_first_and_counts_them(fake, make, registry):
     fake.answers = ["hang"]
     annotator = make(capacity=2, deadline=0.3)
     annotator.put(annotation())
@@ -322,7 +337,7 @@ def test_a_full_queue_drops_the_oldest_and_counts_them(fake, make, registry):
         annotator.put(annotation(minute))
     wait_until(lambda: counted(registry, "created") == 2, "the rest is written")
     assert counted(registry, "dropped") == 2
-    assert [one["time"] for one in fake.kept.values()] == [annotation(2).time, annotation(3).time]
+    assert [one["time"] for one in fake.kept.values()] == [annotation(3).time, annotation().time]
 
 
 def test_what_cannot_be_written_until_the_end_is_counted(fake, make, registry):
