@@ -16,7 +16,6 @@ from exporter.config.show import redacted_yaml
 from exporter.errors import LmwatchError
 from exporter.journal.histories import Histories
 from exporter.journal.store import Journal
-from exporter.loading import without_effect
 from exporter.logs import fields
 from exporter.reasoning.verdict import Verdict
 from exporter.runtime import Runtime, make_services
@@ -31,6 +30,8 @@ STOP_SECONDS = 8.0
 """How long an orderly end may take; a supervisor's patience is usually 10 s."""
 _DRAIN_SECONDS = 3.0
 """Of them, for the alerts that wait to be delivered."""
+_ANNOTATE_SECONDS = 1.0
+"""And for annotations that wait to be written."""
 _HOUR = 3600.0
 
 
@@ -69,7 +70,6 @@ class App:
         self._stopped = False
         self._cleanup = ExitStack()
         config = load()
-        _warn_of_keys_without_effect(config)
         self.journal = Journal(config.journal.path if config.journal else None)
         self._histories = Histories(_history_folder(config))
         external_url = config.web.external_url or ""
@@ -114,6 +114,7 @@ class App:
             self._services.scheduler.start()
             undo.callback(self._services.scheduler.stop)
             undo.callback(lambda: self._services.alerts.stop(_DRAIN_SECONDS))
+            undo.callback(lambda: self._services.annotations.stop(_ANNOTATE_SECONDS))
             undo.callback(lambda: self.runtime.stop(STOP_SECONDS / 2))
             undo.callback(lambda: self._services.inbox.stop(STOP_SECONDS / 4))
             self.runtime.start()
@@ -153,7 +154,6 @@ class App:
         successor = Runtime(config, self._services, previous=self.runtime)
         for key in _only_at_start(self.runtime.config, config):
             logger.warning("a changed key takes effect only at the next start", extra=fields(key=key))
-        _warn_of_keys_without_effect(config)
         successor.start()
         self.runtime = successor
 
@@ -197,11 +197,6 @@ def _history_folder(config: Config) -> Path | None:
 def _own_url(listen: Sequence[str]) -> str:
     """How others may reach us where the configuration does not say it, as Prometheus works it out."""
     return f"http://{socket.gethostname()}:{listen[0].rpartition(':')[2]}" if listen else ""
-
-
-def _warn_of_keys_without_effect(config: Config) -> None:
-    for key in without_effect(config):
-        logger.warning("a key is accepted and has no effect in this version", extra=fields(key=key))
 
 
 def _only_at_start(before: Config, after: Config) -> list[str]:

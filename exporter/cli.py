@@ -12,12 +12,15 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from exporter import __version__
 from exporter.config.durations import parse_duration
 from exporter.errors import LmwatchError
 from exporter.evaluation.arguments import add_arguments
+
+if TYPE_CHECKING:
+    from exporter.shipped import Shipped
 
 logger = logging.getLogger(__name__)
 
@@ -58,6 +61,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_embedded(commands.add_parser("embedded", help="serve a small model as LM Studio would, for those without it"))
     _add_eval(commands.add_parser("eval", help="measure screen and model on labelled data"))
     _add_rules(commands.add_parser("rules", help="print or write the alerting rules for Prometheus"))
+    _add_dashboards(commands.add_parser("dashboards", help="print or write the dashboards for Grafana"))
     return parser
 
 
@@ -174,11 +178,20 @@ def _add_eval(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(command=_eval)
 
 
-def _add_rules(parser: argparse.ArgumentParser) -> None:
+def _add_shipped(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", nargs="?", metavar="FILE", help="print this one; without it, list them")
     parser.add_argument(
         "--output", type=Path, default=None, metavar="DIR", help="write them into this folder, replacing older ones"
     )
+
+
+def _add_dashboards(parser: argparse.ArgumentParser) -> None:
+    _add_shipped(parser)
+    parser.set_defaults(command=_dashboards)
+
+
+def _add_rules(parser: argparse.ArgumentParser) -> None:
+    _add_shipped(parser)
     parser.add_argument(
         "--runbook-url",
         default=None,
@@ -197,12 +210,9 @@ def _duration(text: str) -> float:
 
 def _check(arguments: argparse.Namespace) -> int:
     from exporter.config.show import summarise
-    from exporter.loading import load, without_effect
+    from exporter.loading import load
 
-    config = load(arguments.config)
-    print(summarise(config))
-    for key in without_effect(config):
-        print(f"note: {key} is accepted and has no effect in this version")
+    print(summarise(load(arguments.config)))
     return 0
 
 
@@ -323,6 +333,18 @@ def _rules(arguments: argparse.Namespace) -> int:
     found = shipped.rules()
     if arguments.runbook_url is not None:
         found = shipped.with_runbooks_at(arguments.runbook_url, found)
+    return _hand_out(found, arguments)
+
+
+def _dashboards(arguments: argparse.Namespace) -> int:
+    from exporter import shipped
+
+    return _hand_out(shipped.dashboards(), arguments)
+
+
+def _hand_out(found: "tuple[Shipped, ...]", arguments: argparse.Namespace) -> int:
+    from exporter import shipped
+
     if arguments.name is not None:
         found = (shipped.pick(found, arguments.name),)
     if arguments.output is not None:

@@ -24,14 +24,6 @@ def load(path: Path | None) -> Config:
     return load_config(path, os.environ, checks=[_selectors_parse, _pushdown_asks_for_records])
 
 
-def without_effect(config: Config) -> tuple[str, ...]:
-    """The keys in use that this version accepts and does nothing with."""
-    used = {
-        "grafana": config.grafana is not None,
-    }
-    return tuple(key for key, is_used in used.items() if is_used)
-
-
 def _selectors_parse(config: Config) -> Iterable[tuple[Location, str]]:
     for number, watch in enumerate(config.watches):
         for index, selection in enumerate(watch.select):

@@ -11,7 +11,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
+from exporter.alerting import annotations, grafana
 from exporter.alerting.alertmanager import REASONS
+from exporter.alerting.annotations import Annotations
 from exporter.alerting.bridge import TICK_SECONDS, AlertBridge
 from exporter.alerting.delivery import CAPACITY
 from exporter.alerting.fleet import Fleet
@@ -28,6 +30,7 @@ from exporter.journal.histories import Histories
 from exporter.journal.store import Journal
 from exporter.lmstudio.pool import Pool, make_pool
 from exporter.lmstudio.tokens import TokenCounter
+from exporter.metrics.annotating import AnnotationInstruments
 from exporter.metrics.exposition import Exposition, make_registry
 from exporter.metrics.instruments import Instruments
 from exporter.metrics.pushing import PushInstruments
@@ -71,6 +74,7 @@ class Services:
     reporter: Reporter
     exposition: Exposition
     alerts: AlertBridge
+    annotations: Annotations
     tokens: TokenCounter
     memory: Memory
     sight: Sight
@@ -106,7 +110,13 @@ def make_services(
     instruments = Instruments(registry)
     for kind in KINDS:
         instruments.declare_job(kind)
-    reporter = Reporter(clock, board, instruments, WatchRenderer(), journal, listener=on_verdict)
+    annotating = Annotations(clock, board.current, AnnotationInstruments(registry, grafana.REASONS), base_url=base_url)
+
+    def listen(verdict: Verdict) -> None:
+        annotating.put(verdict)
+        on_verdict(verdict)
+
+    reporter = Reporter(clock, board, instruments, WatchRenderer(), journal, listener=listen)
     tokens, memory = TokenCounter(), _memory_of(journal)
     inbox = Inbox(
         clock,
@@ -122,6 +132,7 @@ def make_services(
         reporter=reporter,
         exposition=Exposition(registry, board.current),
         alerts=_alerts(clock, board, journal, PushInstruments(registry, REASONS, CAPACITY)),
+        annotations=annotating,
         tokens=tokens,
         memory=memory,
         sight=Sight(),
@@ -199,6 +210,7 @@ class Runtime:
         alerts = self._services.alerts
         alerts.follow(self.config, self.groups)
         self._every(TICK_SECONDS, alerts.tick, "alerts", "poll", of=alerts, known=known)
+        self._start_annotating(known)
         for name, source in self.scrapes.items():
             self._adopt_targets(name, source, known)
         self._adopt_watches(known)
@@ -386,6 +398,13 @@ class Runtime:
             seconds, name = heartbeat.watcher.watch.interval, f"watch:{HEARTBEAT_WATCH}"
             # Half a step later, so that a tick that is a little early or late still sees its own step.
             self._every(seconds, heartbeat.tick, name, "screen", of=heartbeat.watcher, known=known, offset=seconds / 2)
+
+    def _start_annotating(self, known: dict[str, object]) -> None:
+        verdicts = self._services.annotations
+        verdicts.follow(self.config)
+        if self.config.grafana is not None:
+            seconds = annotations.TICK_SECONDS
+            self._every(seconds, verdicts.tick, "annotations", "poll", of=verdicts, known=known)
 
     def _start_scraping(self, name: str, settings: Scrape, known: dict[str, object]) -> None:
         """Scrape each target at its own time within the interval, and keep the list of targets up to date."""

@@ -1,8 +1,9 @@
-"""The files that ship with lmwatch beside its code: alerting rules and their runbooks.
+"""The files that ship with lmwatch beside its code: alerting rules, their runbooks, and Grafana's dashboards.
 
 A wheel has them in `exporter/_shipped`, a checkout where they are kept.
 """
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from importlib.resources import files
@@ -25,7 +26,9 @@ class Shipped:
 
     @property
     def summary(self) -> str:
-        """The comment in the first line; empty where there is none."""
+        """The comment in the first line, or a dashboard's title; empty where there is neither."""
+        if self.name.endswith(".json"):
+            return str(json.loads(self.text).get("title", ""))
         first = self.text.partition("\n")[0]
         return first.removeprefix("# ") if first.startswith("# ") else ""
 
@@ -33,6 +36,11 @@ class Shipped:
 def rules() -> tuple[Shipped, ...]:
     """The files of alerting and recording rules, by name."""
     return _all("rules", ".rules.yml")
+
+
+def dashboards() -> tuple[Shipped, ...]:
+    """Grafana's dashboards, as the JSON that it imports or is provisioned with."""
+    return _all("grafana/dashboards", ".json")
 
 
 def runbooks() -> str:

@@ -9,11 +9,11 @@ from types import MappingProxyType
 
 from exporter.metrics import genai, reference
 from exporter.metrics.row import Row
-from exporter.metrics.rows_alerting import PUSH, WEBHOOK
+from exporter.metrics.rows_alerting import GRAFANA, PUSH, WEBHOOK
 from exporter.metrics.rows_lmstudio import LMSTUDIO
 from exporter.metrics.rows_lmwatch import PROCESS, SCORES, SELF
 
-CATALOGUE: tuple[Row, ...] = LMSTUDIO + SCORES + SELF + PUSH + WEBHOOK + PROCESS
+CATALOGUE: tuple[Row, ...] = LMSTUDIO + SCORES + SELF + PUSH + WEBHOOK + GRAFANA + PROCESS
 _BY_NAME = MappingProxyType({row.name: row for row in CATALOGUE})
 
 

@@ -1,4 +1,4 @@
-"""The metrics about the bridge: alerts that are pushed, and notifications that come in."""
+"""The metrics about the bridge: alerts that are pushed, notifications that come in, and annotations in Grafana."""
 
 from exporter.metrics.row import Row, counter, gauge, histogram
 
@@ -65,4 +65,18 @@ WEBHOOK: tuple[Row, ...] = (
         "skipped_budget, skipped_busy, failed.",
         ("outcome",),
     ),
+)
+
+GRAFANA: tuple[Row, ...] = (
+    counter(
+        "lmwatch_grafana_annotations_total",
+        "Writes of annotations by outcome: created, updated, or dropped (given up undelivered).",
+        ("outcome",),
+    ),
+    counter(
+        "lmwatch_grafana_annotation_failures_total",
+        "Attempts to write an annotation that failed, by reason from a closed list.",
+        ("reason",),
+    ),
+    gauge("lmwatch_grafana_annotation_queue_length", "Annotations that wait to be written."),
 )

@@ -135,13 +135,6 @@ def test_check_finds_a_selector_that_does_not_parse(tmp_path):
     assert "lmwatch.yml:5:14: watches[0].select[0]" in done.stderr
 
 
-def test_check_says_which_keys_have_no_effect_yet(tmp_path):
-    file = tmp_path / "lmwatch.yml"
-    file.write_text("grafana: {url: 'http://127.0.0.1:3000'}\n")
-    done = subprocess.run([LMWATCH, "check", f"--config.file={file}"], capture_output=True, text=True, check=True)
-    assert "note: grafana is accepted and has no effect in this version" in done.stdout
-
-
 def test_a_wrong_flag_is_wrong_usage():
     assert subprocess.run([LMWATCH, "run", "--no-such-flag"], capture_output=True, check=False).returncode == 2
 

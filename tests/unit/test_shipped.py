@@ -75,3 +75,17 @@ def test_what_cannot_be_done_is_said_and_exits_1(
     printed = capsys.readouterr()
     assert printed.out == ""
     assert typed[0] in printed.err or typed[1] in printed.err
+
+
+def test_the_dashboards_are_handed_out_alike(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    files = {path.name: path.read_bytes() for path in (ROOT / "grafana" / "dashboards").glob("*.json")}
+    assert main(["dashboards"]) == 0
+    assert [line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines()] == [
+        ["lmwatch-anomalies.json", "Anomalies"],
+        ["lmwatch-lmstudio.json", "LM Studio"],
+        ["lmwatch-self.json", "lmwatch itself"],
+    ]
+    assert main(["dashboards", "lmwatch-self.json"]) == 0
+    assert capsys.readouterr().out.encode() == files["lmwatch-self.json"]
+    assert main(["dashboards", "--output", str(tmp_path)]) == 0
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == files

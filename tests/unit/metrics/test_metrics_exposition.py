@@ -11,6 +11,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
 from exporter.board import Board
+from exporter.metrics.annotating import AnnotationInstruments
 from exporter.metrics.catalogue import CATALOGUE
 from exporter.metrics.collectors import BoardCollector, default_parts
 from exporter.metrics.exposition import Exposition, make_registry
@@ -63,6 +64,7 @@ def full() -> Exposition:
     pushed.declare("http://a:9093")
     pushed.sent("http://a:9093", 2, at=1000.0)
     WebhookInstruments(registry)
+    AnnotationInstruments(registry, ["timeout"]).declare()
     return Exposition(registry, lambda: board)
 
 

@@ -1,0 +1,171 @@
+"""A Grafana on a real socket that keeps annotations as the real one does, behaves as it is told, and accepts nothing malformed."""
+
+import contextlib
+import json
+import re
+import socket
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qs, urlsplit
+
+PATIENCE = 20.0
+TOKEN = "glsa_secret"
+
+
+class FakeGrafana:
+    """Answers POST, PATCH and GET of /api/annotations.
+
+    Attributes:
+        answers: what it does with the next requests, one each: a status; "lost" does what is asked and closes the
+            connection without an answer; "hang" answers nothing until the test ends; "page" answers with HTML.
+        kept: the annotations by id.
+        asked: method and path of each request.
+        malformed: what no Grafana should ever be sent.
+    """
+
+    def __init__(self) -> None:
+        self.answers: list[int | str] = []
+        self.kept: dict[int, dict] = {}
+        self.asked: list[tuple[str, str]] = []
+        self.malformed: list[str] = []
+        self.closing = threading.Event()
+        self._server = _Server(("127.0.0.1", 0), _Handler)
+        self._server.fake = self
+        self.url = f"http://127.0.0.1:{self._server.server_address[1]}/grafana"
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
+        self._thread.start()
+
+    @property
+    def methods(self) -> list[str]:
+        return [method for method, _ in self.asked]
+
+    def close(self) -> None:
+        self.closing.set()
+        self._server.shutdown()
+        for connection in self._server.connections:
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+        self._server.server_close()
+        self._thread.join()
+        assert self.malformed == []
+
+    def create(self, annotation: dict) -> dict:
+        number = len(self.kept) + 1
+        self.kept[number] = annotation
+        return {"message": "Annotation added", "id": number}
+
+    def change(self, number: int, annotation: dict) -> tuple[int, dict]:
+        if number not in self.kept:
+            return 404, {"message": "Could not find annotation to update"}
+        self.kept[number] |= annotation
+        return 200, {"message": "Annotation patched"}
+
+    def listed(self, query: dict[str, list[str]]) -> list[dict]:
+        begins, ends = int(query["from"][0]), int(query["to"][0])
+        return [
+            {"id": number, "alertId": 0, **one}
+            for number, one in self.kept.items()
+            if one["time"] <= ends and one["timeEnd"] >= begins and set(query["tags"]) <= set(one["tags"])
+        ]
+
+
+def problems(annotation: dict) -> list[str]:
+    """What is wrong with an annotation, by the documentation of the API."""
+    found = [f"unknown field {name}" for name in annotation.keys() - {"time", "timeEnd", "tags", "text"}]
+    found += [f"{name} {annotation[name]!r}" for name in ("time", "timeEnd") if type(annotation[name]) is not int]
+    if not 1e12 < annotation["time"] <= annotation["timeEnd"]:
+        found.append(f"from {annotation['time']} to {annotation['timeEnd']}")
+    if not isinstance(annotation["text"], str) or not annotation["text"]:
+        found.append(f"text {annotation['text']!r}")
+    found += [f"tag {tag!r}" for tag in annotation["tags"] if not isinstance(tag, str) or not tag]
+    if re.search(r"<(?!/?a\b)", annotation["text"]):
+        found.append(f"markup in {annotation['text']!r}")
+    return found
+
+
+class _Server(ThreadingHTTPServer):
+    fake: FakeGrafana
+
+    def __init__(self, *args) -> None:
+        self.connections: list[socket.socket] = []
+        super().__init__(*args)
+
+    def get_request(self):
+        connection, address = super().get_request()
+        self.connections.append(connection)
+        return connection, address
+
+    def handle_error(self, request, client_address):
+        import sys
+
+        if not isinstance(sys.exception(), OSError):
+            self.fake.malformed.append(repr(sys.exception()))
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    wbufsize = -1  # head and body of an answer in one packet
+    server: _Server
+
+    def do_POST(self):
+        self._take(self._body())
+
+    def do_PATCH(self):
+        self._take(self._body())
+
+    def do_GET(self):
+        self._take(None)
+
+    def _body(self) -> dict:
+        fake = self.server.fake
+        if self.headers["Content-Type"] != "application/json":
+            fake.malformed.append(f"Content-Type {self.headers['Content-Type']}")
+        annotation = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        fake.malformed += problems(annotation)
+        return annotation
+
+    def _take(self, annotation: dict | None) -> None:
+        fake = self.server.fake
+        path = urlsplit(self.path)
+        fake.asked.append((self.command, path.path))
+        if self.headers["Authorization"] != f"Bearer {TOKEN}":
+            fake.malformed.append(f"Authorization {self.headers['Authorization']}")
+        how = fake.answers.pop(0) if fake.answers else 200
+        if how == "hang":
+            fake.closing.wait(PATIENCE)
+            return
+        if how == "page":
+            self._answer(200, b"<html>Log in</html>", "text/html")
+            return
+        if how not in (200, "lost"):
+            self._answer(how, json.dumps({"message": "the reason"}).encode())
+            return
+        status, document = self._done(annotation, path)
+        if how == "lost":
+            self.close_connection = True
+            self.connection.shutdown(socket.SHUT_RDWR)
+            return
+        self._answer(status, json.dumps(document).encode())
+
+    def _done(self, annotation, path):
+        fake = self.server.fake
+        match self.command, path.path.removeprefix("/grafana/api/annotations"):
+            case "POST", "":
+                return 200, fake.create(annotation)
+            case "PATCH", number if re.fullmatch(r"/\d+", number):
+                return fake.change(int(number[1:]), annotation)
+            case "GET", "":
+                return 200, fake.listed(parse_qs(path.query))
+            case _:
+                fake.malformed.append(f"{self.command} {self.path}")
+                return 404, {"message": "Not found"}
+
+    def _answer(self, status, body, kind="application/json"):
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
