@@ -216,6 +216,8 @@ class Runtime:
 
     def stop(self, timeout: float) -> None:
         """End everything within `timeout` seconds; calls to models that are under way are abandoned."""
+        clock = self._services.clock
+        until = clock.monotonic() + timeout
         self._retired = True
         for name in list(self.jobs):
             self._services.scheduler.cancel(name)
@@ -226,8 +228,8 @@ class Runtime:
         for query in self.queries.values():
             query.close()
         self.keep()
-        self.observers.stop(timeout / 2)
-        self.pool.stop(timeout / 2)
+        self.observers.stop(max(0.0, until - clock.monotonic()) / 2)
+        self.pool.stop(max(0.0, until - clock.monotonic()))
 
     def groups(self, watch: str) -> Sequence[ScreenedGroup]:
         """The groups of a watch with their most anomalous series; empty for a watch that does not exist."""
