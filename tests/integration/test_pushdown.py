@@ -171,7 +171,8 @@ def local_oddness(past):
     series = tuple(Series("x", (("series", str(row)),)) for row in range(SERIES))
     history = History(STEP, 14 * DAY)
     last = past.times.size
-    for end in [*range(60, last, 5), last]:
+    hours = np.flatnonzero(past.times % HOUR == 0).tolist()  # a piece is of one hour, as where a history is filled
+    for end in sorted({*range(60, last, 5), *hours[1:], last}):
         seen = slice(max(0, end - 90), end)
         remembered = history.advance(series, past.times[seen], past.values[:, seen])
         # As while an episode goes on: what is judged does not teach.
