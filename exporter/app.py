@@ -19,8 +19,9 @@ from exporter.journal.store import Journal
 from exporter.loading import without_effect
 from exporter.logs import fields
 from exporter.reasoning.verdict import Verdict
-from exporter.runtime import Runtime, make_services
+from exporter.runtime import Runtime
 from exporter.screening.result import ScreenedGroup
+from exporter.services import make_services
 from exporter.web.access import webhook_bearer
 from exporter.web.connections import Limits
 from exporter.web.routes import WebDeps, create_app
