@@ -18,21 +18,41 @@ from exporter.journal.histories import Histories
 from exporter.journal.store import Journal
 from exporter.logs import fields
 from exporter.reasoning.verdict import Verdict
-from exporter.runtime import Runtime, make_services
+from exporter.runtime import Runtime
 from exporter.screening.result import ScreenedGroup
+from exporter.services import make_services
 from exporter.web.access import webhook_bearer
+from exporter.web.connections import Limits
 from exporter.web.routes import WebDeps, create_app
 from exporter.web.server import WebServer
 
 logger = logging.getLogger(__name__)
 
-STOP_SECONDS = 8.0
-"""How long an orderly end may take; a supervisor's patience is usually 10 s."""
-_DRAIN_SECONDS = 3.0
-"""Of them, for the alerts that wait to be delivered."""
-_ANNOTATE_SECONDS = 1.0
-"""And for annotations that wait to be written."""
 _HOUR = 3600.0
+
+
+@dataclass(frozen=True)
+class StopSeconds:
+    """How long each part may take to end. They end one after the other in this order, within a supervisor's usual 10 s."""
+
+    webhook: float = 1.5
+    """Notifications that wait are sent on as they are."""
+    runtime: float = 2.0
+    """What is remembered is saved; calls to models and answers that pass through the proxy are cut off."""
+    annotations: float = 0.5
+    """Annotations that wait are written."""
+    alerts: float = 2.0
+    """Alerts that wait are delivered."""
+    web: float = 1.5
+    """Requests that are being answered may go on, on all addresses together."""
+
+    @property
+    def total(self) -> float:
+        """All of it."""
+        return self.webhook + self.runtime + self.annotations + self.alerts + self.web
+
+
+STOP_SECONDS = StopSeconds()
 
 
 @dataclass(frozen=True)
@@ -98,7 +118,8 @@ class App:
             clock=clock,
         )
         bearer = webhook_bearer(self._webhook_token, deps.external_url)
-        self._server = WebServer(create_app(deps), options.listen, options.web_config, bearer=bearer)
+        limits = Limits(stop_seconds=STOP_SECONDS.web / len(options.listen))
+        self._server = WebServer(create_app(deps), options.listen, options.web_config, limits, bearer=bearer)
 
     @property
     def addresses(self) -> Sequence[str]:
@@ -113,10 +134,10 @@ class App:
             undo.callback(self._server.stop)
             self._services.scheduler.start()
             undo.callback(self._services.scheduler.stop)
-            undo.callback(lambda: self._services.alerts.stop(_DRAIN_SECONDS))
-            undo.callback(lambda: self._services.annotations.stop(_ANNOTATE_SECONDS))
-            undo.callback(lambda: self.runtime.stop(STOP_SECONDS / 2))
-            undo.callback(lambda: self._services.inbox.stop(STOP_SECONDS / 4))
+            undo.callback(lambda: self._services.alerts.stop(STOP_SECONDS.alerts))
+            undo.callback(lambda: self._services.annotations.stop(STOP_SECONDS.annotations))
+            undo.callback(lambda: self.runtime.stop(STOP_SECONDS.runtime))
+            undo.callback(lambda: self._services.inbox.stop(STOP_SECONDS.webhook))
             self.runtime.start()
             self._services.inbox.start()
             self._housekeeping()

@@ -19,9 +19,10 @@ from exporter.errors import ConfigError
 from exporter.journal.store import Journal
 from exporter.reasoning.document import explain, to_document
 from exporter.reasoning.verdict import Verdict
-from exporter.runtime import Runtime, make_services
+from exporter.runtime import Runtime
 from exporter.screening.baseline import DEFAULT_SENSITIVITY_DAYS
 from exporter.screening.result import THRESHOLD
+from exporter.services import make_services
 from exporter.sources.scrape import ScrapeTarget
 
 CALM, FAILED, ANOMALOUS = 0, 1, 3
@@ -55,14 +56,14 @@ def judge_once(config: Config, *, collect_seconds: float, as_json: bool) -> int:
     services = make_services(SystemClock(), Journal(None), verdicts.append)
     runtime = Runtime(hurried(config, collect_seconds), services)
     runtime.announce()
-    runtime.pool.start()
+    runtime.parts.pool.start()
     try:
         with ThreadPoolExecutor(max_workers=32) as threads:
-            list(threads.map(runtime.pool.poll, [server.name for server in config.servers]))
+            list(threads.map(runtime.parts.pool.poll, [server.name for server in config.servers]))
             _collect(runtime, threads, collect_seconds)
-        for watcher in runtime.watchers.values():
+        for watcher in runtime.parts.watchers.values():
             watcher.tick()
-        while any(watcher.waiting() for watcher in runtime.watchers.values()):
+        while any(watcher.waiting() for watcher in runtime.parts.watchers.values()):
             time.sleep(_LOOK_SECONDS)
     finally:
         runtime.stop(timeout=2.0)
@@ -105,7 +106,7 @@ def hurried(config: Config, collect_seconds: float) -> Config:
 def _collect(runtime: Runtime, threads: Executor, seconds: float) -> None:
     """Scrape every target once a second for so many seconds; sources that are queried need no collection."""
     targets: list[ScrapeTarget] = []
-    for source in runtime.scrapes.values():
+    for source in runtime.parts.scrapes.values():
         source.refresh()
         targets += source.targets
     until = time.monotonic() + seconds

@@ -1,158 +1,33 @@
-"""What one configuration brings to life: servers, sources, watches and their jobs.
+"""One configuration at work: its jobs on the schedule, and how it takes over from the one before.
 
 A runtime is built whole before anything of it starts, so that a configuration that cannot be built changes nothing.
-What a new configuration leaves as it was (a source with its windows, a watch with its verdicts, the servers with
-their queues) passes from the old runtime to the new one.
 """
 
-import logging
-import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import replace
 from functools import partial
 
-from exporter.alerting import annotations, grafana
-from exporter.alerting.alertmanager import REASONS
-from exporter.alerting.annotations import Annotations
-from exporter.alerting.bridge import TICK_SECONDS, AlertBridge
-from exporter.alerting.delivery import CAPACITY
-from exporter.alerting.fleet import Fleet
-from exporter.alerting.inbox import Inbox
-from exporter.alerting.keeping import Keeper
+from exporter.alerting import annotations
+from exporter.alerting.bridge import TICK_SECONDS
 from exporter.alerting.window import Sights
-from exporter.board import Board, BoardHolder, ReloadState
-from exporter.clock import Clock
-from exporter.config.model import Config, Scrape, Source, Watch
+from exporter.assembly import Parts, assemble
+from exporter.config.model import Config, Scrape, Watch
 from exporter.config.watches import HEARTBEAT_WATCH
-from exporter.errors import LmwatchError, TransientError
-from exporter.heartbeat import Heartbeat
-from exporter.journal.histories import Histories
-from exporter.journal.store import Journal
-from exporter.lmstudio.pool import Pool, make_pool
-from exporter.lmstudio.tokens import TokenCounter
-from exporter.metrics.annotating import AnnotationInstruments
-from exporter.metrics.exposition import Exposition, make_registry
-from exporter.metrics.instruments import Instruments
-from exporter.metrics.pushing import PushInstruments
-from exporter.metrics.rendering import WatchRenderer
-from exporter.metrics.webhook import WebhookInstruments
+from exporter.errors import LmwatchError
 from exporter.observers import Observers
-from exporter.reasoning.analyst import Analyst
-from exporter.reasoning.memory import Memory
-from exporter.reasoning.sight import Sight
-from exporter.reasoning.verdict import Verdict
-from exporter.reporter import Reporter
-from exporter.scheduling import KINDS, Kind, Scheduler
+from exporter.scheduling import Kind
 from exporter.screening.result import ScreenedGroup
-from exporter.sources.prometheus import PrometheusSource
+from exporter.services import Services
 from exporter.sources.scrape import ScrapeSource, ScrapeTarget
-from exporter.watching.feed import Feed, QueryFeed, ScrapeFeed
-from exporter.watching.pushdown import Pushdown, PushdownFeed
-from exporter.watching.watcher import Judging, Watcher
 
-logger = logging.getLogger(__name__)
-
-_DEFAULT_HORIZON = 3600.0
-"""Seconds of history that a source keeps when no watch looks at it."""
 _DISCOVERY_SECONDS = 5.0
 """How often targets are listed anew; a URL is asked only when its own refresh interval has passed."""
 _FILL_SECONDS = 60.0
 _FILL_FOR_SECONDS = 25.0
 """Of a minute: with a source's usual timeout of 30 s, what was begun last is over before the next turn."""
 _FILL_OFFSET_SECONDS = 3.0
-_REMEMBERED_VERDICTS = 1000
 _HANDOVER_SECONDS = 1.0
 """How long the servers' threads of an old configuration may take to end."""
-
-
-@dataclass(frozen=True)
-class Services:
-    """What outlives a configuration."""
-
-    clock: Clock
-    scheduler: Scheduler
-    reporter: Reporter
-    exposition: Exposition
-    alerts: AlertBridge
-    annotations: Annotations
-    tokens: TokenCounter
-    memory: Memory
-    sight: Sight
-    histories: Histories | None
-    inbox: Inbox
-    filling: threading.Lock = field(default_factory=threading.Lock)
-    """Held by the watch whose history is being filled: one at a time."""
-
-
-def make_services(
-    clock: Clock,
-    journal: Journal,
-    on_verdict: Callable[[Verdict], None],
-    histories: Histories | None = None,
-    *,
-    external_url: str = "",
-    base_url: str = "",
-) -> Services:
-    """What outlives a configuration, nothing of it started.
-
-    Args:
-        clock: tells the time.
-        journal: keeps verdicts and alerts.
-        on_verdict: told each verdict after it was kept.
-        histories: keep what is remembered of series over a restart; None where nothing is kept.
-        external_url: under which address people reach lmwatch; empty where that is not configured.
-        base_url: what goes in front of a page's path in links for others; empty where it is not known.
-    """
-    now = clock.now()
-    loaded = ReloadState(successful=True, last_success_at=now)
-    board = BoardHolder(Board(started_at=now, reload=loaded, external_url=external_url))
-    registry = make_registry(board.current)
-    instruments = Instruments(registry)
-    for kind in KINDS:
-        instruments.declare_job(kind)
-    annotating = Annotations(clock, board.current, AnnotationInstruments(registry, grafana.REASONS), base_url=base_url)
-
-    def listen(verdict: Verdict) -> None:
-        annotating.put(verdict)
-        on_verdict(verdict)
-
-    reporter = Reporter(clock, board, instruments, WatchRenderer(), journal, listener=listen)
-    tokens, memory = TokenCounter(), _memory_of(journal)
-    inbox = Inbox(
-        clock,
-        journal,
-        WebhookInstruments(registry),
-        Analyst(tokens.estimate, tokens.learn, memory),
-        base_url=base_url,
-        on_verdict=reporter.verdict,
-    )
-    return Services(
-        clock=clock,
-        scheduler=Scheduler(instruments.job_missed),
-        reporter=reporter,
-        exposition=Exposition(registry, board.current),
-        alerts=_alerts(clock, board, journal, PushInstruments(registry, REASONS, CAPACITY)),
-        annotations=annotating,
-        tokens=tokens,
-        memory=memory,
-        sight=Sight(),
-        histories=histories,
-        inbox=inbox,
-    )
-
-
-def _alerts(clock: Clock, board: BoardHolder, journal: Journal, instruments: PushInstruments) -> AlertBridge:
-    return AlertBridge(clock, board.current, Keeper(journal.alerts), Fleet(instruments, clock), instruments)
-
-
-def _memory_of(journal: Journal) -> Memory:
-    """What models said before this start, as far as the journal still knows."""
-    memory = Memory()
-    try:
-        memory.restore(record.document for record in journal.list(limit=_REMEMBERED_VERDICTS))
-    except TransientError as error:
-        logger.warning("the model is not told of earlier verdicts: %s", error)
-    return memory
 
 
 class Runtime:
@@ -174,21 +49,14 @@ class Runtime:
         self._retired = False
         self.jobs: dict[str, object] = {}
         """By name: what each scheduled job works on."""
-        self.pool = self._pool(previous)
-        self.observers = self._observers(previous)
-        self.scrapes = {source.name: self._scrape(source, previous) for source in config.sources if source.scrape}
-        self.queries = {source.name: self._query(source, previous) for source in config.sources if source.prometheus}
-        self.watchers = {watch.name: self._watcher(watch, previous) for watch in config.watches}
-        self.heartbeat = self._heartbeat(previous)
-        if self.heartbeat is not None:
-            self.watchers[HEARTBEAT_WATCH] = self.heartbeat.watcher
+        self.parts: Parts = assemble(config, services, previous.parts if previous is not None else None)
 
     def announce(self) -> None:
         """Let the reporter expect news of everything that this configuration names."""
         self._services.reporter.announce(
             servers=[server.name for server in self.config.servers],
             sources=[source.name for source in self.config.sources],
-            watches=list(self.watchers),
+            watches=list(self.parts.watchers),
         )
 
     def start(self) -> None:
@@ -201,17 +69,17 @@ class Runtime:
         known = previous.jobs if previous is not None else {}
         self._start_observers(previous)
         self.announce()
-        if previous is None or previous.pool is not self.pool:
-            self.pool.start()
+        if previous is None or previous.parts.pool is not self.parts.pool:
+            self.parts.pool.start()
         for server in self.config.servers:
             poll = partial(self._poll, server.name)
-            self._every(server.poll_interval, poll, f"poll:{server.name}", "poll", of=self.pool, known=known)
+            self._every(server.poll_interval, poll, f"poll:{server.name}", "poll", of=self.parts.pool, known=known)
         self._schedule_duties(known)
         alerts = self._services.alerts
         alerts.follow(self.config, self.groups)
         self._every(TICK_SECONDS, alerts.tick, "alerts", "poll", of=alerts, known=known)
         self._start_annotating(known)
-        for name, source in self.scrapes.items():
+        for name, source in self.parts.scrapes.items():
             self._adopt_targets(name, source, known)
         self._adopt_watches(known)
         if previous is not None:
@@ -223,32 +91,34 @@ class Runtime:
         for watch in self.config.watches:
             self._start_watching(watch, known)
         self._start_heartbeat(known)
-        sights = Sights(self.config.sources, self.queries, self.watchers)
-        self._services.inbox.follow(self.config.alerting.webhook, sights, self.pool)
+        sights = Sights(self.config.sources, self.parts.queries, self.parts.watchers)
+        self._services.inbox.follow(self.config.alerting.webhook, sights, self.parts.pool)
 
     def stop(self, timeout: float) -> None:
         """End everything within `timeout` seconds; calls to models that are under way are abandoned."""
+        clock = self._services.clock
+        until = clock.monotonic() + timeout
         self._retired = True
         for name in list(self.jobs):
             self._services.scheduler.cancel(name)
-        for watcher in self.watchers.values():
+        for watcher in self.parts.watchers.values():
             watcher.close()
-        for scrape in self.scrapes.values():
+        for scrape in self.parts.scrapes.values():
             scrape.close()
-        for query in self.queries.values():
+        for query in self.parts.queries.values():
             query.close()
         self.keep()
-        self.observers.stop(timeout / 2)
-        self.pool.stop(timeout / 2)
+        self.parts.observers.stop(max(0.0, until - clock.monotonic()) / 2)
+        self.parts.pool.stop(max(0.0, until - clock.monotonic()))
 
     def groups(self, watch: str) -> Sequence[ScreenedGroup]:
         """The groups of a watch with their most anomalous series; empty for a watch that does not exist."""
-        watcher = self.watchers.get(watch)
+        watcher = self.parts.watchers.get(watch)
         return watcher.groups() if watcher else ()
 
     def keep(self) -> None:
         """Save what the watches remember of their targets."""
-        for watcher in list(self.watchers.values()):
+        for watcher in list(self.parts.watchers.values()):
             watcher.keep()
 
     def retire(self, successor: "Runtime") -> None:
@@ -256,42 +126,45 @@ class Runtime:
         self._retired = True
         for name in self.jobs.keys() - successor.jobs.keys():
             self._services.scheduler.cancel(name)
-        for name, watcher in self.watchers.items():
-            if successor.watchers.get(name) is not watcher:
+        for name, watcher in self.parts.watchers.items():
+            if successor.parts.watchers.get(name) is not watcher:
                 watcher.close()
                 watcher.keep()
                 self._services.memory.forget(name)
-        for name, scrape in self.scrapes.items():
-            if successor.scrapes.get(name) is not scrape:
+        for name, scrape in self.parts.scrapes.items():
+            if successor.parts.scrapes.get(name) is not scrape:
                 scrape.close()
-        for name, query in self.queries.items():
-            if successor.queries.get(name) is not query:
+        for name, query in self.parts.queries.items():
+            if successor.parts.queries.get(name) is not query:
                 query.close()
-        if successor.pool is not self.pool:
-            self.pool.stop(_HANDOVER_SECONDS)
+        if successor.parts.pool is not self.parts.pool:
+            self.parts.pool.stop(_HANDOVER_SECONDS)
 
     def reopen_observers(self) -> None:
         """Go on observing after a successor that stopped the observers could not start its own."""
-        self.observers = Observers(self.config, self.pool, self._services.reporter, self._services.clock)
-        self.observers.start()
+        observers = Observers(self.config, self.parts.pool, self._services.reporter, self._services.clock)
+        self.parts = replace(self.parts, observers=observers)
+        self.parts.observers.start()
         self._schedule_duties({})
 
     def _start_observers(self, previous: "Runtime | None") -> None:
-        if previous is not None and previous.observers is self.observers:
+        if previous is not None and previous.parts.observers is self.parts.observers:
             return
         if previous is not None:
-            previous.observers.stop(_HANDOVER_SECONDS)
+            previous.parts.observers.stop(_HANDOVER_SECONDS)
         try:
-            self.observers.start()
+            self.parts.observers.start()
         except LmwatchError:
-            self.observers.stop(0.0)
+            self.parts.observers.stop(0.0)
             if previous is not None:
                 previous.reopen_observers()
             raise
 
     def _schedule_duties(self, known: dict[str, object]) -> None:
-        for duty in self.observers.duties():
-            self._every(duty.seconds, duty.run, duty.name, "poll", of=self.observers, known=known, offset=duty.seconds)
+        for duty in self.parts.observers.duties():
+            self._every(
+                duty.seconds, duty.run, duty.name, "poll", of=self.parts.observers, known=known, offset=duty.seconds
+            )
 
     def _adopt_targets(self, name: str, source: ScrapeSource, known: dict[str, object]) -> None:
         """Scrapes that go on as they are count as ours before the previous runtime ends the rest."""
@@ -301,7 +174,7 @@ class Runtime:
                 self.jobs[job] = target
 
     def _adopt_watches(self, known: dict[str, object]) -> None:
-        for name, watcher in self.watchers.items():
+        for name, watcher in self.parts.watchers.items():
             for job in (f"watch:{name}", f"fill:{name}"):
                 if known.get(job) is watcher:
                     self.jobs[job] = watcher
@@ -311,88 +184,23 @@ class Runtime:
         inherited = [
             source.name
             for source in self.config.sources
-            if previous.scrapes.get(source.name) is self.scrapes.get(source.name)
-            and previous.queries.get(source.name) is self.queries.get(source.name)
+            if previous.parts.scrapes.get(source.name) is self.parts.scrapes.get(source.name)
+            and previous.parts.queries.get(source.name) is self.parts.queries.get(source.name)
         ]
         reporter = self._services.reporter
         reporter.retain(
             servers=[server.name for server in self.config.servers],
             sources=inherited,
-            watches=list(self.watchers),
+            watches=list(self.parts.watchers),
         )
         self.announce()
 
     def _poll(self, name: str) -> None:
-        self.pool.poll(name)
-        self._services.reporter.circuit(name, self.pool.circuit_states()[name])
-
-    def _observers(self, previous: "Runtime | None") -> Observers:
-        if previous is not None and previous.pool is self.pool and previous.config.proxy == self.config.proxy:
-            return previous.observers
-        held = previous.observers.proxy_port if previous is not None else None
-        return Observers(self.config, self.pool, self._services.reporter, self._services.clock, held=held)
-
-    def _pool(self, previous: "Runtime | None") -> Pool:
-        if previous is not None and previous.config.servers == self.config.servers:
-            return previous.pool
-        reporter = self._services.reporter
-        return make_pool(
-            self.config.servers,
-            self._services.clock,
-            on_prediction=reporter.prediction,
-            on_failure=reporter.failure,
-            on_poll=reporter.poll,
-        )
-
-    def _scrape(self, source: Source, previous: "Runtime | None") -> ScrapeSource:
-        windows = [watch.window for watch in self.config.watches if watch.source == source.name]
-        horizon = max(windows, default=_DEFAULT_HORIZON)
-        if previous is not None and source in previous.config.sources:
-            known = previous.scrapes[source.name]
-            if known.horizon >= horizon:
-                return known
-        return ScrapeSource(source, horizon=horizon, clock=self._services.clock)
-
-    def _query(self, source: Source, previous: "Runtime | None") -> PrometheusSource:
-        if previous is not None and source in previous.config.sources:
-            return previous.queries[source.name]
-        return PrometheusSource(source, self._services.clock)
-
-    def _watcher(self, watch: Watch, previous: "Runtime | None") -> Watcher:
-        scrape, query = self.scrapes.get(watch.source), self.queries.get(watch.source)
-        if (
-            previous is not None
-            and watch in previous.config.watches
-            and previous.pool is self.pool
-            and previous.scrapes.get(watch.source) is scrape
-            and previous.queries.get(watch.source) is query
-        ):
-            return previous.watchers[watch.name]
-        services, reporter = self._services, self._services.reporter
-        analyst = Analyst(services.tokens.estimate, services.tokens.learn, services.memory, services.sight)
-        firing = services.inbox.firing.words
-        judging = Judging(self.pool, analyst, reporter.instruments, reporter.verdict, firing)
-        keeper = services.histories.of(watch.name) if services.histories is not None else None
-        if watch.screen == "pushdown" and query is not None:
-            pushed = PushdownFeed(watch, query, reporter.collected, services.clock)
-            screener = Pushdown(watch, query)
-            return Watcher(watch, pushed, judging, reporter.picture, services.clock, keeper=keeper, screener=screener)
-        queried = QueryFeed(watch, query, reporter.collected) if query is not None else None
-        feed: Feed = queried or ScrapeFeed(watch, self.scrapes[watch.source])
-        return Watcher(watch, feed, judging, reporter.picture, services.clock, keeper=keeper, past=queried)
-
-    def _heartbeat(self, previous: "Runtime | None") -> Heartbeat | None:
-        interval = self.config.heartbeat_interval
-        if not interval:
-            return None
-        known = previous.heartbeat if previous is not None and previous.pool is self.pool else None
-        if known is not None and known.interval == interval:
-            return known
-        services = self._services
-        return Heartbeat(interval, self.pool, services.reporter, services.tokens, services.clock)
+        self.parts.pool.poll(name)
+        self._services.reporter.circuit(name, self.parts.pool.circuit_states()[name])
 
     def _start_heartbeat(self, known: dict[str, object]) -> None:
-        heartbeat = self.heartbeat
+        heartbeat = self.parts.heartbeat
         self._services.reporter.heartbeat(heartbeat.state if heartbeat is not None else None)
         if heartbeat is not None:
             seconds, name = heartbeat.watcher.watch.interval, f"watch:{HEARTBEAT_WATCH}"
@@ -408,7 +216,7 @@ class Runtime:
 
     def _start_scraping(self, name: str, settings: Scrape, known: dict[str, object]) -> None:
         """Scrape each target at its own time within the interval, and keep the list of targets up to date."""
-        source = self.scrapes[name]
+        source = self.parts.scrapes[name]
         reporter = self._services.reporter
 
         def scrape(target: ScrapeTarget) -> None:
@@ -434,11 +242,11 @@ class Runtime:
         self._every(_DISCOVERY_SECONDS, follow, f"discover:{name}", "collect", of=self, known=known)
 
     def _start_watching(self, watch: Watch, known: dict[str, object]) -> None:
-        watcher = self.watchers[watch.name]
+        watcher = self.parts.watchers[watch.name]
         # A query waits for another server, so it must not hold one of the few threads that screen.
-        kind: Kind = "screen" if watch.source in self.scrapes else "collect"
+        kind: Kind = "screen" if watch.source in self.parts.scrapes else "collect"
         self._every(watch.interval, watcher.tick, f"watch:{watch.name}", kind, of=watcher, known=known)
-        if watch.source not in self.queries:
+        if watch.source not in self.parts.queries:
             return
         filling = self._services.filling
 

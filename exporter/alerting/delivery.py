@@ -21,8 +21,6 @@ _FIRST_PAUSE = 1.0
 _LONGEST_PAUSE = 30.0
 _LAST_PAUSE = 0.5
 """While the end waits for what is left."""
-_PATIENCE = 0.5
-"""Seconds that a cancelled call may take to end."""
 
 
 class Delivery:
@@ -72,11 +70,14 @@ class Delivery:
             self._until = until
             self._changed.notify_all()
 
-    def join(self) -> None:
-        """Wait for the end that `drain` has asked for. What was not delivered by then is dropped and counted."""
+    def wait(self) -> None:
+        """Wait for the end that `drain` has asked for, then end the call that is still under way."""
         self._thread.join(max(0.0, (self._until or 0.0) - self._clock.monotonic()))
         self._client.close()
-        self._thread.join(_PATIENCE)
+
+    def finish(self, timeout: float) -> None:
+        """After `wait`: give a cancelled call up to `timeout` seconds to end; what was not delivered is dropped and counted."""
+        self._thread.join(timeout)
         with self._changed:
             left = len(self._waiting.keys() | {alert.labels for alert in self._in_hand})
             self._waiting.clear()

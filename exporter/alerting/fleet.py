@@ -15,6 +15,9 @@ from exporter.sources.discovery import FileTargets
 
 logger = logging.getLogger(__name__)
 
+_PATIENCE = 0.5
+"""Seconds that cancelled calls may take to end, all together."""
+
 
 @dataclass(frozen=True)
 class _Entry:
@@ -85,10 +88,10 @@ class Fleet:
             delivery.put(alerts)
 
     def stop(self, timeout: float) -> None:
-        """Deliver what waits, for so many seconds at most, and end."""
+        """Deliver what waits, and end within so many seconds."""
         with self._changing:
             self._stopped = True
-            self._end([delivery for _, delivery in self._deliveries.values()], timeout)
+            self._end([delivery for _, delivery in self._deliveries.values()], max(0.0, timeout - _PATIENCE))
 
     def _change_to(self, wanted: dict[str, Alertmanager]) -> None:
         before = self._deliveries
@@ -113,7 +116,9 @@ class Fleet:
         for delivery in deliveries:
             delivery.drain(until)
         for delivery in deliveries:
-            delivery.join()
+            delivery.wait()
+        for delivery in deliveries:
+            delivery.finish(max(0.0, until + _PATIENCE - self._clock.monotonic()))
 
     def _complain(self, errors: tuple[str, ...]) -> None:
         for error in errors:

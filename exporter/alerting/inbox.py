@@ -104,7 +104,7 @@ class Inbox:
             on_verdict=on_verdict,
         )
         self.forwarder = Forwarder(self._store, clock, instruments, lambda: self._present.receiver)
-        self._worker = Worker(self.triage, self.forwarder, self._show_queue)
+        self._worker = Worker(clock, self.triage, self.forwarder, self._show_queue)
 
     @property
     def settings(self) -> Webhook:

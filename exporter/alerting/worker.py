@@ -3,11 +3,12 @@
 import logging
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import TypeVar
 
 from exporter.alerting.forwarding import Forwarder
 from exporter.alerting.triage import Triage
+from exporter.clock import Clock
 
 logger = logging.getLogger(__name__)
 
@@ -25,12 +26,14 @@ class Worker:
     """Begins what is due of a triage and a forwarder.
 
     Args:
+        clock: tells the time.
         triage: the cases.
         forwarder: the notifications to be sent on.
         show: told after each turn, for the gauges.
     """
 
-    def __init__(self, triage: Triage, forwarder: Forwarder, show: Callable[[], None]) -> None:
+    def __init__(self, clock: Clock, triage: Triage, forwarder: Forwarder, show: Callable[[], None]) -> None:
+        self._clock = clock
         self._triage = triage
         self._forwarder = forwarder
         self._show = show
@@ -39,6 +42,8 @@ class Worker:
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="lmwatch-webhook", daemon=True)
         self._sending = ThreadPoolExecutor(_SEND_THREADS, "lmwatch-forward")
+        self._under_way: set[Future[None]] = set()
+        """What `_sending` has been given and has not done."""
         self._looking = ThreadPoolExecutor(_LOOK_THREADS, "lmwatch-triage")
 
     def start(self) -> None:
@@ -53,30 +58,33 @@ class Worker:
 
     def drain(self, timeout: float) -> None:
         """Let everything go out as it is, and wait for that up to `timeout` seconds."""
+        until = self._clock.monotonic() + timeout
         self._forwarder.hurry()
         self.poke()
-        for _ in range(int(timeout / _LOOK_SECONDS)):
-            if not len(self._forwarder) or not self._thread.is_alive():
-                return
+        while len(self._forwarder) and self._thread.is_alive() and self._clock.monotonic() < until:
             with self._changed:
                 self._changed.wait(_LOOK_SECONDS)
 
     def stop(self, timeout: float, abort: Callable[[], None]) -> None:
-        """Begin nothing more; what is under way is ended by `abort`."""
+        """Begin nothing more, and wait up to `timeout` seconds for what is under way, which `abort` ends."""
+        until = self._clock.monotonic() + timeout
         self._stopping = True
         self.poke()
         abort()
         if self._thread.is_alive():
             self._thread.join(timeout)
-        self._sending.shutdown(wait=True, cancel_futures=True)
+        self._sending.shutdown(wait=False, cancel_futures=True)
         self._looking.shutdown(wait=False, cancel_futures=True)
+        wait(tuple(self._under_way), max(0.0, until - self._clock.monotonic()))
 
     def turn(self) -> float:
         """Begin what is due; seconds until something may be due again."""
         for case in self._triage.due():
             self._looking.submit(self._guarded, self._triage.investigate, case)
         for letter in self._forwarder.due():
-            self._sending.submit(self._guarded, self._forwarder.attempt, letter)
+            sent = self._sending.submit(self._guarded, self._forwarder.attempt, letter)
+            self._under_way.add(sent)
+            sent.add_done_callback(self._under_way.discard)
         self._show()
         waits = [wait for wait in (self._triage.wait(), self._forwarder.wait()) if wait is not None]
         return min([_IDLE_SECONDS, *waits])

@@ -6,9 +6,10 @@ several instants are judged at once.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import pairwise
 
 import numpy as np
 
@@ -19,7 +20,7 @@ from exporter.logs import fields
 from exporter.screening.archive import Identity
 from exporter.screening.slots import slot_seconds
 from exporter.screening.tracking import Tracker
-from exporter.series.frame import Frame
+from exporter.series.frame import FloatArray, Frame
 from exporter.watching.feed import PastFeed
 from exporter.watching.remembering import meaning_of, meanings_in
 from exporter.watching.tables import members_of
@@ -129,15 +130,20 @@ class Fill:
         # The first judged instants may belong to the slot before, which is summarised from the instants that are there.
         wide = self._window + _JUDGED - 1
         settings = replace(members.settings, judged=_JUDGED)
-        count = len(frame.times)
         first = int(np.searchsorted(frame.times, self.tracker.history.archive.seen, side="right"))
         first = max(first, int(np.searchsorted(frame.times, self._reached, side="right")))
-        for end in [*range(first + _JUDGED, count, _JUDGED), count]:
+        for end in self._ends(frame.times, first):
             if stopped():
                 return
             span = slice(max(0, end - wide), end)
             piece = replace(frame, target=self.target, times=frame.times[span], values=frame.values[:, span])
             self.tracker.judge(piece, members.policy, settings, members.peer)
+
+    def _ends(self, times: FloatArray, first: int) -> Iterator[int]:
+        """Where the pieces end: none reaches over into another slot, so that an episode marks the one that it began in."""
+        changes = first + 1 + np.flatnonzero(np.diff(times[first:] // self._slot))
+        for begin, over in pairwise([first, *changes.tolist(), len(times)]):
+            yield from (min(end, over) for end in range(begin + _JUDGED, over + _JUDGED, _JUDGED))
 
     def _failed(self, error: LmwatchError) -> None:
         """Ask for less the next time, and later; in the end go on without."""

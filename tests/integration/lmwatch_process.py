@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from nursery import Nursery, Process
 from real_programs import ROOT, eventually, fetch, free_port, running
 
 LMWATCH = str(Path(sys.executable).with_name("lmwatch"))
@@ -65,27 +66,33 @@ class Restartable:
     Args:
         config: the configuration file's text.
         folder: where it, the journal and the log are.
+        nursery: has it loaded already; None to start it as users do.
     """
 
-    def __init__(self, config: str, folder: Path) -> None:
+    def __init__(self, config: str, folder: Path, nursery: Nursery | None = None) -> None:
         self.folder = folder
+        self._nursery = nursery
         self.file = folder / "lmwatch.yml"
         self.file.write_text(config)
         self._address = f"127.0.0.1:{free_port()}"
         self.url = f"http://{self._address}"
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: Process | None = None
 
     @property
     def log(self) -> str:
         """What it has logged, in all its lives."""
         return (self.folder / "lmwatch.log").read_text()
 
-    def spawn(self) -> "subprocess.Popen[bytes]":
+    def spawn(self) -> Process:
         """Start the process and do not wait for it."""
         assert self._process is None
-        arguments = [LMWATCH, "run", f"--config.file={self.file}", f"--web.listen-address={self._address}"]
-        with (self.folder / "lmwatch.log").open("ab") as log:
-            self._process = subprocess.Popen(arguments, stdout=log, stderr=subprocess.STDOUT, cwd=ROOT)
+        arguments = ["run", f"--config.file={self.file}", f"--web.listen-address={self._address}"]
+        log = self.folder / "lmwatch.log"
+        if self._nursery is not None:
+            self._process = self._nursery.spawn(arguments, log)
+        else:
+            with log.open("ab") as output:
+                self._process = subprocess.Popen([LMWATCH, *arguments], stdout=output, stderr=output, cwd=ROOT)
         return self._process
 
     def start(self) -> "Restartable":
@@ -120,7 +127,7 @@ class Restartable:
         """The exposition."""
         return fetch(f"{self.url}/metrics")[1]
 
-    def _end(self, how: "Callable[[subprocess.Popen[bytes]], None]") -> None:
+    def _end(self, how: Callable[[Process], None]) -> None:
         process, self._process = self._process, None
         assert process is not None
         how(process)

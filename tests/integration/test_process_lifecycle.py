@@ -1,10 +1,15 @@
 """lmwatch as a process: start, reload, stop, and what it says about mistakes."""
 
+import contextlib
+import json
 import signal
+import socket
 import subprocess
+from urllib.parse import urlsplit
 
 import pytest
 from lmwatch_process import LMWATCH, lmwatch
+from notifications import notification
 from real_programs import eventually, fetch
 from scripted_answers import anomalous
 
@@ -32,6 +37,24 @@ watches:
     interval: 1s
     reason: {{when: always, cooldown: 1s}}
 """
+BRIDGING = """
+alerting:
+  for: 0
+  alertmanagers: [{{url: "http://{alertmanagers[0]}"}}, {{url: "http://{alertmanagers[1]}"}}]
+  webhook: {{enabled: true, forward_to: "http://{receiver}/", deadline: 1s}}
+"""
+
+
+@pytest.fixture
+def silent():
+    """Makes servers that take connections and never say a word: their addresses."""
+    with contextlib.ExitStack() as ending:
+
+        def make() -> str:
+            host, port = ending.enter_context(socket.create_server(("127.0.0.1", 0))).getsockname()
+            return f"{host}:{port}"
+
+        yield make
 
 
 @pytest.fixture
@@ -54,6 +77,22 @@ def test_sigterm_ends_it_while_a_model_hangs(studio, node_exporter, tmp_path):
         assert "lmwatch_screen_anomaly_score{" in watch.metrics(), "a hanging model does not hold up /metrics"
         watch.process.send_signal(signal.SIGTERM)
         assert watch.process.wait(10) == 0
+
+
+def test_sigterm_ends_it_in_time_while_nobody_answers_anything(studio, node_exporter, silent, tmp_path):
+    """Model, Alertmanagers and receiver hang, and a client does not finish its request: every part takes all its time."""
+    studio.faults.inject(Fault("hang"), times=None)
+    judging = JUDGING.format(url=studio.url, node=node_exporter)
+    odd = judging.replace("[node_load1]", "[{series: node_load1, valid_max: -1}]")
+    with lmwatch(odd + BRIDGING.format(alertmanagers=[silent(), silent()], receiver=silent()), tmp_path) as watch:
+        status, text = fetch(f"{watch.url}/api/v1/alertmanager/webhook", data=json.dumps(notification(1)).encode())
+        assert status == 200, text
+        eventually(lambda: [r for r in studio.received if "chat" in r.path], seconds=60, what="a model was asked")
+        eventually(lambda: "\nlmwatch_alerts_firing 1.0\n" in watch.metrics(), what="an alert is pushed")
+        with socket.create_connection(urlsplit(watch.url).netloc.split(":")) as client:
+            client.sendall(b"POST /-/reload HTTP/1.1\r\nHost: lmwatch\r\nContent-Length: 5\r\n\r\n")
+            watch.process.send_signal(signal.SIGTERM)
+            assert watch.process.wait(10) == 0, watch.log
 
 
 def test_sighup_takes_over_a_new_configuration(studio, tmp_path):

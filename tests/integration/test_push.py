@@ -30,7 +30,7 @@ alerting:
     - url: {url}
     - file_sd: [{{files: [{files}]}}]
   for: 2s
-  resend_interval: 5s
+  resend_interval: 1s
   labels: {{team: ops}}
 journal: {{path: {journal}}}
 web: {{external_url: "http://lmwatch.example:9917"}}

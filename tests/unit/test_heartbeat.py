@@ -11,7 +11,8 @@ from exporter.config.watches import HEARTBEAT_WATCH
 from exporter.embedded.scripted import ScriptedEngine
 from exporter.embedded.studio import StudioServer
 from exporter.journal.store import Journal
-from exporter.runtime import Runtime, make_services
+from exporter.runtime import Runtime
+from exporter.services import make_services
 from exporter.watching.heartbeat import STEPS
 
 START = 1_700_000_000.0
@@ -46,7 +47,7 @@ class Beating:
         self.servers = [{"name": "desk", "url": studio.url, "rpc": "off", "log_stream": "off"}]
         self.runtime = Runtime(self.config(**keys), self.services)
         self.runtime.start()
-        self.runtime.pool.poll("desk")
+        self.runtime.parts.pool.poll("desk")
 
     def config(self, **keys):
         watch = {"name": "w", "source": "s", "select": ["x"], "reason": {"when": "never"}}
@@ -59,7 +60,7 @@ class Beating:
 
     def beat(self):
         """One beat; what is asked is answered before the next step."""
-        heartbeat = self.runtime.heartbeat
+        heartbeat = self.runtime.parts.heartbeat
         for _ in range(STEPS):
             self.clock.advance(INTERVAL / STEPS)
             heartbeat.tick()
@@ -102,10 +103,10 @@ def make(studio, journal):
 
 
 def test_it_is_off_where_nothing_is_watched_or_the_interval_is_0(make):
-    assert make(watches=[]).runtime.heartbeat is None
+    assert make(watches=[]).runtime.parts.heartbeat is None
     silent = make(heartbeat={"interval": 0})
-    assert silent.runtime.heartbeat is None
-    assert HEARTBEAT_WATCH not in silent.runtime.watchers
+    assert silent.runtime.parts.heartbeat is None
+    assert HEARTBEAT_WATCH not in silent.runtime.parts.watchers
     assert silent.exposed() == {}
 
 
@@ -141,7 +142,7 @@ def test_a_model_that_is_to_be_unloaded_is_left_alone_and_nothing_is_expected_of
     studio.unload("scripted-1b")
     studio.load("scripted-1b", ttl_seconds=3600.0)
     asked = len(studio.received)
-    beating.runtime.pool.poll("desk")
+    beating.runtime.parts.pool.poll("desk")
     beating.beat()
     assert beating.board.heartbeat.success_at is None
     assert beating.board.heartbeat.screen_success_at > START + INTERVAL
@@ -153,7 +154,7 @@ def test_a_dead_server_leaves_the_time_of_the_last_right_verdict(studio, make):
     beating.beat()
     right_at = beating.board.heartbeat.success_at
     studio.stop()
-    beating.runtime.pool.poll("desk")
+    beating.runtime.parts.pool.poll("desk")
     beating.beat()
     assert beating.board.heartbeat.success_at == right_at
     assert beating.board.heartbeat.screen_success_at > right_at + INTERVAL / 2
@@ -164,10 +165,10 @@ def test_a_reload_keeps_the_beat_and_its_times_unless_the_interval_changes(make)
     beating = make()
     beating.beat()
     kept = Runtime(beating.config(), beating.services, previous=beating.runtime)
-    assert kept.heartbeat is beating.runtime.heartbeat
+    assert kept.parts.heartbeat is beating.runtime.parts.heartbeat
     slower = Runtime(beating.config(heartbeat={"interval": "10m"}), beating.services, previous=beating.runtime)
-    assert slower.heartbeat.state.interval_seconds == 600.0
-    assert slower.heartbeat.state.success_at == beating.clock.now()
+    assert slower.parts.heartbeat.state.interval_seconds == 600.0
+    assert slower.parts.heartbeat.state.success_at == beating.clock.now()
 
 
 def test_after_a_reload_that_turns_it_off_nothing_of_it_is_shown(make):

@@ -6,7 +6,7 @@ from exporter.board import WatchPicture
 from exporter.clock import ManualClock
 from exporter.journal.store import Journal
 from exporter.lmstudio.wire import Model, ServerHealth
-from exporter.runtime import make_services
+from exporter.services import make_services
 from exporter.sources.collected import Collected
 
 

@@ -10,8 +10,9 @@ from exporter.clock import ManualClock
 from exporter.config.model import Config
 from exporter.journal.histories import Histories
 from exporter.journal.store import Journal
-from exporter.runtime import Runtime, make_services
+from exporter.runtime import Runtime
 from exporter.screening.archive import COUNT
+from exporter.services import make_services
 
 START = 1_700_000_000.0 // 3600 * 3600
 
@@ -58,12 +59,12 @@ def config(target, **watch):
 
 def collect(runtime, clock, times):
     """Scrape and screen so many times."""
-    (source,) = runtime.scrapes.values()
+    (source,) = runtime.parts.scrapes.values()
     source.refresh()
     for _ in range(times):
         for each in source.targets:
             each.collect()
-        runtime.watchers["w"].tick()
+        runtime.parts.watchers["w"].tick()
         clock.advance(1.0)
 
 
@@ -81,7 +82,7 @@ def test_a_watch_that_is_changed_goes_on_with_what_it_remembers(target, journal)
     collect(first, clock, 5)
     second = Runtime(config(target, window="30m"), services, previous=first)
     second.start()
-    assert second.watchers["w"] is not first.watchers["w"]
+    assert second.parts.watchers["w"] is not first.parts.watchers["w"]
     collect(second, clock, 3)
     second.stop(1.0)
     assert counted(histories, target) == [8.0]

@@ -74,7 +74,12 @@ def make_delivery(make_client, instruments, quick):
 
 def stop(delivery, seconds=0.0):
     delivery.drain(CLOCK.monotonic() + seconds)
-    delivery.join()
+    end(delivery)
+
+
+def end(delivery):
+    delivery.wait()
+    delivery.finish(5.0)
 
 
 def count(registry, name, url, **labels):
@@ -282,7 +287,7 @@ def test_the_end_goes_on_trying_while_there_is_time(make_delivery, alertmanager)
     wait_until(lambda: alertmanager.requests, "it is tried")
     delivery.drain(CLOCK.monotonic() + 15)
     alertmanager.status = 200
-    delivery.join()
+    end(delivery)
     assert alertmanager.names() == names(3)
 
 

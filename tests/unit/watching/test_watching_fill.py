@@ -79,6 +79,18 @@ def test_what_was_filled_is_what_a_watch_remembers_that_lived_through_it():
     assert surprise[0] > 20
 
 
+@pytest.mark.parametrize("minutes", [1, 3, 5])
+def test_what_an_episode_begins_with_at_the_end_of_an_hour_does_not_teach(minutes):
+    plant = Plant(step=60.0)
+    full = NOW // HOUR * HOUR
+    plant.events = [(full - 60 * minutes, NOW + HOUR, SPIKE)]
+    archive = filled(plant).archive()
+    before = int(full // HOUR - 1) % archive.kept.shape[2]
+    assert archive.kept[0, MAXIMUM, before] > archive.kept[0, MAXIMUM, before - 1]
+    assert archive.unsettled[0, before]
+    assert not archive.unsettled[0, before - 1]
+
+
 def test_a_spike_of_the_days_before_the_start_is_nothing_new():
     """Two days ago it was as high as now, at this time of the day."""
     plant = Plant(step=60.0)
