@@ -98,7 +98,7 @@ def run_watch(
     policy = policy_of(watch.model_copy(update={"interval": plan.step_of(watch)}), plan.alerting)
     replayed = _as_replayed(watch, plan, asked=respondent is not None)
     own, *others = plan.sensitivities_of(watch)
-    lane = _Lane(replayed, source, plan, respondent, tell, policy=policy, drawn=True)
+    lane = _Lane(replayed, source, plan, respondent, tell, policy=policy, pictured=True)
     lane.run()
     tables = [lane.table(own, present=True)]
     silent = _as_replayed(watch, plan, asked=False)
@@ -134,7 +134,7 @@ class _Lane:
         tell: Tell,
         *,
         policy: Policy,
-        drawn: bool = False,
+        pictured: bool = False,
     ) -> None:
         self._watch = watch
         self._step = plan.step_of(watch)
@@ -148,11 +148,11 @@ class _Lane:
         self._pushes = {
             threshold: Pushes(
                 replace(policy, threshold=threshold),
-                self._replay.groups if drawn and threshold == watch.threshold else None,
+                self._replay.groups if pictured and threshold == watch.threshold else None,
             )
             for threshold in thresholds_for(watch.threshold)
         }
-        self._columns = Columns(self._moments[0], self._moments[-1], self._step) if drawn else None
+        self._columns = Columns(self._moments[0], self._moments[-1], self._step) if pictured else None
         self._states: Counter[WatchStateName] = Counter()
         self._told = 0.0
 
@@ -192,7 +192,7 @@ class _Lane:
             tables=tuple(tables),
             pushes=pushes,
             verdicts=verdicts,
-            drawn=_drawn(self._watch, columns, pushes, verdicts, self._moments[-1]),
+            drawn=drawn(self._watch, columns, pushes, verdicts, self._moments[-1]),
             pictured=len(columns.series),
         )
 
@@ -209,7 +209,7 @@ class _Lane:
         self._tell(int(whole))
 
 
-def _drawn(
+def drawn(
     watch: Watch, columns: Columns, pushes: Sequence[Push], verdicts: tuple[Verdict, ...], end: float
 ) -> SeriesResult:
     """As the pictures of an evaluation take it: a case without labels."""

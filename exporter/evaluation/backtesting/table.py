@@ -8,7 +8,7 @@ from rich.table import Table
 
 from exporter.config.durations import format_duration
 from exporter.drawing.terminal import NOTHING, make_table, open_console, put
-from exporter.drawing.wording import duration, number
+from exporter.drawing.wording import duration
 from exporter.evaluation.backtesting.pushes import Push
 from exporter.evaluation.backtesting.results import Backtest, SensitivityTable, WatchResult
 from exporter.evaluation.backtesting.words import sensitivity_words, states_words, subject_words
@@ -36,7 +36,7 @@ def _parts(backtest: Backtest) -> Iterator[RenderableType]:
     yield (
         f"[bold]{_text(backtest.source)}[/]: {moment(backtest.begin)} to {moment(backtest.end)} UTC,"
         f" {duration(backtest.end - backtest.begin)} in {duration(backtest.seconds)}"
-        f" ({number(round(backtest.speed))} times as fast), model {_text(backtest.model)}"
+        f" ({backtest.speed:,.0f} times as fast), model {_text(backtest.model)}"
     )
     for result in backtest.watches:
         yield ""
