@@ -1,6 +1,7 @@
 """`lmwatch backtest` over days that a real Prometheus has: what a user types, sees, and finds in the files."""
 
 import json
+import re
 import subprocess
 import time
 from datetime import UTC, datetime
@@ -100,4 +101,4 @@ def test_a_planted_anomaly_is_in_the_report_at_its_time_and_nothing_else(prometh
     partly = run(config, "--from", "-3h", "--warmup", "0", "--watch", "shop", "--watch", "gone", "--step", "10m")
     assert partly.returncode == 1
     assert "note: watch gone found no values between" in partly.stderr
-    assert "shop: 6 series, 19 screenings each 10m" in partly.stdout
+    assert re.search(r"shop: 6 series, 1[89] screenings each 10m, ok", partly.stdout)
