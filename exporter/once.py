@@ -8,20 +8,20 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from exporter.board import WatchPicture
 from exporter.clock import SystemClock
 from exporter.config.model import Config
+from exporter.drawing.terminal import NOTHING, make_table, open_console, put
 from exporter.errors import ConfigError
 from exporter.journal.store import Journal
+from exporter.lmstudio.failures import readable
 from exporter.reasoning.document import explain, to_document
 from exporter.reasoning.verdict import Verdict
 from exporter.runtime import Runtime, make_services
 from exporter.screening.baseline import DEFAULT_SENSITIVITY_DAYS
-from exporter.screening.result import THRESHOLD
 from exporter.sources.scrape import ScrapeTarget
 
 CALM, FAILED, ANOMALOUS = 0, 1, 3
@@ -149,7 +149,7 @@ def _document(pictures: Sequence[WatchPicture], verdicts: Sequence[Verdict]) -> 
 
 
 def _print(pictures: Sequence[WatchPicture], verdicts: Sequence[Verdict]) -> None:
-    console = Console(highlight=False)
+    console = open_console()
     for picture in pictures:
         console.print(
             f"[bold]{escape(picture.name)}[/]: {picture.state}{escape(f' ({picture.reason})' if picture.reason else '')}"
@@ -158,23 +158,24 @@ def _print(pictures: Sequence[WatchPicture], verdicts: Sequence[Verdict]) -> Non
             if verdict.watch == picture.name:
                 console.print(escape(explain(verdict)), soft_wrap=True)
         if picture.tables:
-            console.print(_scores(picture))
+            put(console, _scores(picture))
 
 
 def _scores(picture: WatchPicture) -> Table:
     """The highest scores of a watch."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("SCORE", "SCREEN", "MODEL", "SERIES"):
-        table.add_column(heading, overflow="fold")
     rows = [
         (float(of.anomaly[row]), float(of.screen[row]), float(of.llm[row]), str(series))
         for of in picture.tables
         for row, series in enumerate(of.series)
         if not np.isnan(of.anomaly[row])
     ]
-    for score, screen, llm, name in sorted(rows, reverse=True)[:_SHOWN]:
-        colour = "red" if score >= THRESHOLD else "green"
-        table.add_row(
-            f"[{colour}]{score:.2f}[/]", f"{screen:.2f}", "-" if np.isnan(llm) else f"{llm:.2f}", escape(name)
+    cells = [
+        (
+            f"[{'red' if score >= picture.threshold else 'green'}]{score:.2f}[/]",
+            f"{screen:.2f}",
+            NOTHING if np.isnan(llm) else f"{llm:.2f}",
+            escape(readable(name)),
         )
-    return table
+        for score, screen, llm, name in sorted(rows, reverse=True)[:_SHOWN]
+    ]
+    return make_table(("SCORE", "SCREEN", "MODEL", "SERIES"), cells, left=("SERIES",))

@@ -10,6 +10,7 @@ from typing import Final
 
 from rich.console import Console
 
+from exporter.drawing.terminal import open_console
 from exporter.errors import ConfigError
 from exporter.evaluation.datasets import read_dataset
 from exporter.evaluation.document import to_json, write_whole
@@ -25,8 +26,6 @@ from exporter.evaluation.table import print_evaluation
 
 ALL: Final = "all"
 NONE: Final = "none"
-_PLAIN_WIDTH = 240
-"""Columns where the output is no terminal: nothing is folded there."""
 _EXAMPLES = 3
 
 
@@ -118,8 +117,7 @@ def _overlap(one: Path, other: Path) -> bool:
 
 def _put_out(evaluation: Evaluation, outputs: Outputs) -> None:
     if outputs.json in STANDARD_OUTPUT:
-        width = None if sys.stderr.isatty() else _PLAIN_WIDTH
-        print_evaluation(evaluation, Console(stderr=True, highlight=False, width=width))
+        print_evaluation(evaluation, open_console(stderr=True))
         sys.stdout.write(to_json(evaluation))
         sys.stdout.flush()
     else:
