@@ -3,13 +3,13 @@
 import json
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
+from rich.console import Console, RenderableType
 from rich.markup import escape
-from rich.table import Table
 
 from exporter.board import WatchPicture
 from exporter.clock import SystemClock
@@ -71,7 +71,7 @@ def judge_once(config: Config, *, collect_seconds: float, as_json: bool) -> int:
         json.dump(_document(pictures, verdicts), sys.stdout, indent=2)
         sys.stdout.write("\n")
     else:
-        _print(pictures, verdicts)
+        print_pictures(pictures, verdicts)
     return exit_code(config, pictures)
 
 
@@ -148,21 +148,31 @@ def _document(pictures: Sequence[WatchPicture], verdicts: Sequence[Verdict]) -> 
     }
 
 
-def _print(pictures: Sequence[WatchPicture], verdicts: Sequence[Verdict]) -> None:
-    console = open_console()
-    for picture in pictures:
-        console.print(
-            f"[bold]{escape(picture.name)}[/]: {picture.state}{escape(f' ({picture.reason})' if picture.reason else '')}"
-        )
+def print_pictures(
+    pictures: Sequence[WatchPicture], verdicts: Sequence[Verdict], console: Console | None = None
+) -> None:
+    """Print for each watch its state, what the model said, and its highest scores.
+
+    Args:
+        pictures: of the watches.
+        verdicts: on their groups.
+        console: where to; standard output when None.
+    """
+    console = console if console is not None else open_console()
+    for number, picture in enumerate(pictures):
+        if number:
+            console.print()
+        reason = escape(f" ({readable(picture.reason)})") if picture.reason else ""
+        console.print(f"[bold]{escape(picture.name)}[/]: {picture.state}{reason}", soft_wrap=True)
         for verdict in verdicts:
             if verdict.watch == picture.name:
                 console.print(escape(explain(verdict)), soft_wrap=True)
         if picture.tables:
-            put(console, _scores(picture))
+            put(console, *_scores(picture))
 
 
-def _scores(picture: WatchPicture) -> Table:
-    """The highest scores of a watch."""
+def _scores(picture: WatchPicture) -> Iterator[RenderableType]:
+    """The highest scores of a watch, and of how many they are."""
     rows = [
         (float(of.anomaly[row]), float(of.screen[row]), float(of.llm[row]), str(series))
         for of in picture.tables
@@ -178,4 +188,6 @@ def _scores(picture: WatchPicture) -> Table:
         )
         for score, screen, llm, name in sorted(rows, reverse=True)[:_SHOWN]
     ]
-    return make_table(("SCORE", "SCREEN", "MODEL", "SERIES"), cells, left=("SERIES",))
+    yield make_table(("SCORE", "SCREEN", "MODEL", "SERIES"), cells, left=("SERIES",))
+    if len(rows) > _SHOWN:
+        yield f"[dim]the {_SHOWN} highest of {len(rows):,} scores; --json has all[/]"
