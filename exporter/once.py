@@ -3,25 +3,25 @@
 import json
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.markup import escape
-from rich.table import Table
 
 from exporter.board import WatchPicture
 from exporter.clock import SystemClock
 from exporter.config.model import Config
+from exporter.drawing.terminal import NOTHING, make_table, open_console, put
 from exporter.errors import ConfigError
 from exporter.journal.store import Journal
+from exporter.lmstudio.failures import readable
 from exporter.reasoning.document import explain, to_document
 from exporter.reasoning.verdict import Verdict
 from exporter.runtime import Runtime
 from exporter.screening.baseline import DEFAULT_SENSITIVITY_DAYS
-from exporter.screening.result import THRESHOLD
 from exporter.services import make_services
 from exporter.sources.scrape import ScrapeTarget
 
@@ -72,7 +72,7 @@ def judge_once(config: Config, *, collect_seconds: float, as_json: bool) -> int:
         json.dump(_document(pictures, verdicts), sys.stdout, indent=2)
         sys.stdout.write("\n")
     else:
-        _print(pictures, verdicts)
+        print_pictures(pictures, verdicts)
     return exit_code(config, pictures)
 
 
@@ -149,33 +149,46 @@ def _document(pictures: Sequence[WatchPicture], verdicts: Sequence[Verdict]) -> 
     }
 
 
-def _print(pictures: Sequence[WatchPicture], verdicts: Sequence[Verdict]) -> None:
-    console = Console(highlight=False)
-    for picture in pictures:
-        console.print(
-            f"[bold]{escape(picture.name)}[/]: {picture.state}{escape(f' ({picture.reason})' if picture.reason else '')}"
-        )
+def print_pictures(
+    pictures: Sequence[WatchPicture], verdicts: Sequence[Verdict], console: Console | None = None
+) -> None:
+    """Print for each watch its state, what the model said, and its highest scores.
+
+    Args:
+        pictures: of the watches.
+        verdicts: on their groups.
+        console: where to; standard output when None.
+    """
+    console = console if console is not None else open_console()
+    for number, picture in enumerate(pictures):
+        if number:
+            console.print()
+        reason = escape(f" ({readable(picture.reason)})") if picture.reason else ""
+        console.print(f"[bold]{escape(picture.name)}[/]: {picture.state}{reason}", soft_wrap=True)
         for verdict in verdicts:
             if verdict.watch == picture.name:
                 console.print(escape(explain(verdict)), soft_wrap=True)
         if picture.tables:
-            console.print(_scores(picture))
+            put(console, *_scores(picture))
 
 
-def _scores(picture: WatchPicture) -> Table:
-    """The highest scores of a watch."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("SCORE", "SCREEN", "MODEL", "SERIES"):
-        table.add_column(heading, overflow="fold")
+def _scores(picture: WatchPicture) -> Iterator[RenderableType]:
+    """The highest scores of a watch, and of how many they are."""
     rows = [
         (float(of.anomaly[row]), float(of.screen[row]), float(of.llm[row]), str(series))
         for of in picture.tables
         for row, series in enumerate(of.series)
         if not np.isnan(of.anomaly[row])
     ]
-    for score, screen, llm, name in sorted(rows, reverse=True)[:_SHOWN]:
-        colour = "red" if score >= THRESHOLD else "green"
-        table.add_row(
-            f"[{colour}]{score:.2f}[/]", f"{screen:.2f}", "-" if np.isnan(llm) else f"{llm:.2f}", escape(name)
+    cells = [
+        (
+            f"[{'red' if score >= picture.threshold else 'green'}]{score:.2f}[/]",
+            f"{screen:.2f}",
+            NOTHING if np.isnan(llm) else f"{llm:.2f}",
+            escape(readable(name)),
         )
-    return table
+        for score, screen, llm, name in sorted(rows, reverse=True)[:_SHOWN]
+    ]
+    yield make_table(("SCORE", "SCREEN", "MODEL", "SERIES"), cells, left=("SERIES",))
+    if len(rows) > _SHOWN:
+        yield f"[dim]the {_SHOWN} highest of {len(rows):,} scores; --json has all[/]"

@@ -2,22 +2,22 @@
 
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from exporter.alerting.alert import Alert
 from exporter.alerting.alertmanager import Outgoing, outgoing
+from exporter.alerting.explaining import Groups, explained
 from exporter.alerting.fleet import Fleet
 from exporter.alerting.keeping import Keeper
 from exporter.alerting.lifecycle import Ledger, retire, step
 from exporter.alerting.observing import Observation, Observer, Policy, policy_of, speaks_for_the_present
-from exporter.alerting.wording import Links, evidence_words
+from exporter.alerting.wording import Links
 from exporter.board import Board, WatchPicture
 from exporter.clock import Clock
 from exporter.config.model import Config
 from exporter.errors import BadDataError
 from exporter.logs import fields
 from exporter.metrics.pushing import PushInstruments
-from exporter.screening.result import ScreenedGroup
 
 logger = logging.getLogger(__name__)
 
@@ -25,9 +25,6 @@ TICK_SECONDS = 2.0
 """How often the board is looked at."""
 _VALID_INTERVALS = 4
 """Resend intervals for which Alertmanager keeps a firing alert: some may be lost, as with Prometheus."""
-
-Groups = Callable[[str], Sequence[ScreenedGroup]]
-"""The groups of a watch with the evidence of their most anomalous series."""
 
 
 @dataclass(frozen=True)
@@ -143,7 +140,7 @@ class AlertBridge:
             look.picture, look.policy = picture, policy
         elif not before.waits():
             return before
-        return _explained(watch, before, step(before, look.seen, policy, now), plan.groups)
+        return explained(watch, before, step(before, look.seen, policy, now), plan.groups)
 
     def _is_due(self, now: float, resend: float) -> bool:
         """Whether everything is to be sent again: the interval has passed, or somebody new has to learn of it."""
@@ -175,42 +172,3 @@ def _wired(alerts: Iterable[Alert], now: float, ends_at: float) -> Iterable[Outg
             yield outgoing(alert, now, ends_at)
         except BadDataError as error:
             logger.error("an alert cannot be sent", extra=fields(watch=alert.subject.watch, error=str(error)))  # noqa: TRY400
-
-
-def _explained(watch: str, before: Ledger, after: Ledger, groups: Groups) -> Ledger:
-    """The ledger with the screen's evidence for series that begin to fire without a model's."""
-    silent = {
-        subject
-        for subject, alert in after.active.items()
-        if alert.state == "firing" and subject.metric and not alert.words.evidence and _begins(before, alert)
-    }
-    if not silent:
-        return after
-    known = _evidence(watch, groups)
-    active = {
-        subject: replace(alert, words=replace(alert.words, evidence=known.get((subject.metric, subject.labels), ())))
-        if subject in silent
-        else alert
-        for subject, alert in after.active.items()
-    }
-    return replace(after, active=active)
-
-
-def _begins(before: Ledger, alert: Alert) -> bool:
-    known = before.active.get(alert.subject)
-    return known is None or known.starts_at != alert.starts_at
-
-
-def _evidence(watch: str, groups: Groups) -> Mapping[tuple[str, object], tuple[str, ...]]:
-    """What the screen says of the most anomalous series of a watch."""
-    try:
-        found = groups(watch)
-    except Exception:
-        # An alert without evidence is better than none.
-        logger.exception("an alert goes out without evidence", extra=fields(watch=watch))
-        return {}
-    return {
-        (one.series.name, one.series.labels): evidence_words(tuple(fact.text for fact in one.evidence))
-        for group in found
-        for one in group.series
-    }

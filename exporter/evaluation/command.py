@@ -2,21 +2,22 @@
 
 import difflib
 import fnmatch
-import shlex
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 from rich.console import Console
 
+from exporter.drawing.terminal import open_console
 from exporter.errors import ConfigError
 from exporter.evaluation.datasets import read_dataset
 from exporter.evaluation.document import to_json, write_whole
-from exporter.evaluation.evaluate import Options, amount, cases_of, evaluate, without_credentials
+from exporter.evaluation.evaluate import Options, amount, cases_of, evaluate
 from exporter.evaluation.labelled import Dataset
 from exporter.evaluation.models import parse_model
+from exporter.evaluation.outputs import STANDARD_OUTPUT, Outputs, check_writable, command_line
 from exporter.evaluation.progress import progress
 from exporter.evaluation.reference import REFERENCES
 from exporter.evaluation.report import write_report
@@ -25,19 +26,7 @@ from exporter.evaluation.table import print_evaluation
 
 ALL: Final = "all"
 NONE: Final = "none"
-_STANDARD_OUTPUT = ("-", "/dev/stdout")
-_PLAIN_WIDTH = 240
-"""Columns where the output is no terminal: nothing is folded there."""
 _EXAMPLES = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Outputs:
-    """Where the result goes beside the table."""
-
-    json: str | None = None
-    """A path; `-` is standard output, and the table goes to standard error then."""
-    report: Path | None = None
 
 
 def run_eval(
@@ -64,8 +53,8 @@ def run_eval(
     """
     parse_model(options.model)
     for option, path in (("--json", outputs.json), ("--report", outputs.report), ("--record", options.record)):
-        if path is not None and path not in _STANDARD_OUTPUT:
-            _check_writable(option, Path(path))
+        if path is not None and path not in STANDARD_OUTPUT:
+            check_writable(option, Path(path))
     dataset = only_matching(read_dataset(data), only)
     tuning = None if tune_on is None else replace(read_dataset(tune_on), name=str(tune_on))
     console = Console(stderr=True, highlight=False)
@@ -113,11 +102,6 @@ def only_matching(dataset: Dataset, pattern: str | None) -> Dataset:
     return replace(dataset, cases=cases, experiments=experiments)
 
 
-def command_line(typed: Sequence[str]) -> str:
-    """What the user typed, as a shell takes it, without credentials in URLs."""
-    return shlex.join(["lmwatch", *map(without_credentials, typed)])
-
-
 def _what(dataset: Dataset, options: Options, tuning: Dataset | None) -> str:
     cases, detectors = len(cases_of(dataset)), 1 + len(options.references)
     tuned = "" if tuning is None else f", tuned on {tuning.name}"
@@ -127,22 +111,13 @@ def _what(dataset: Dataset, options: Options, tuning: Dataset | None) -> str:
     )
 
 
-def _check_writable(option: str, path: Path) -> None:
-    """Raise ConfigError now rather than after minutes of work."""
-    if path.is_dir():
-        raise ConfigError(f"{option} {path}: is a folder; name a file in it")
-    if not path.parent.is_dir():
-        raise ConfigError(f"{option} {path}: there is no folder {path.parent}; make it first")
-
-
 def _overlap(one: Path, other: Path) -> bool:
     return one.is_relative_to(other) or other.is_relative_to(one)
 
 
 def _put_out(evaluation: Evaluation, outputs: Outputs) -> None:
-    if outputs.json in _STANDARD_OUTPUT:
-        width = None if sys.stderr.isatty() else _PLAIN_WIDTH
-        print_evaluation(evaluation, Console(stderr=True, highlight=False, width=width))
+    if outputs.json in STANDARD_OUTPUT:
+        print_evaluation(evaluation, open_console(stderr=True))
         sys.stdout.write(to_json(evaluation))
         sys.stdout.flush()
     else:

@@ -1,6 +1,5 @@
 """The product and reference detectors over labelled data, with all figures of the result."""
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -11,13 +10,13 @@ import numpy as np
 from pydantic import ValidationError
 
 from exporter import __version__
-from exporter.config.secrets import HIDDEN, redact_url
 from exporter.errors import BadDataError, ConfigError
 from exporter.evaluation.asked import model_figures, tally
 from exporter.evaluation.labelled import Case, Dataset, Experiment
 from exporter.evaluation.measures import judged_windows
 from exporter.evaluation.models import DEADLINE_SECONDS, NONE, ModelChoice, Respondent, open_model, parse_model
 from exporter.evaluation.outcome import CaseRun
+from exporter.evaluation.outputs import without_credentials
 from exporter.evaluation.ranked import make_ranking
 from exporter.evaluation.reference import REFERENCES, case_score
 from exporter.evaluation.results import Evaluation, SeriesResult
@@ -37,7 +36,6 @@ from exporter.screening.result import THRESHOLD
 
 _ALONE: Final = (NONE, "scripted")
 """What answers the same in several processes at once, and costs nobody anything."""
-_SCHEME = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,17 +118,6 @@ def amount(dataset: Dataset, options: Options, tuning: Dataset | None = None) ->
     """How many instants `evaluate` tells of: those of each case for each detector."""
     cases = (*cases_of(dataset), *(tuning.cases if tuning is not None else ()))
     return sum(case.times.size for case in cases) * (1 + len(options.references))
-
-
-def without_credentials(argument: str) -> str:
-    """An argument of the command line; where a URL stands in it, its user, password and keys are hidden."""
-    found = _SCHEME.search(argument)
-    if found is None:
-        return argument
-    try:
-        return argument[: found.start()] + redact_url(argument[found.start() :])
-    except ValueError:
-        return argument[: found.end()] + HIDDEN
 
 
 def _until_phase_ends(experiment: Experiment) -> Experiment:

@@ -2,7 +2,7 @@
 
 import contextlib
 import difflib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -23,6 +23,8 @@ from exporter.reasoning.replay import Recorder, Replayer, recording
 from exporter.sources.http import Cancel
 
 NONE: Final = "none"
+CONFIGURED: Final = "config"
+"""The servers of the configuration, where there is one."""
 _REPLAY, _SCRIPTED = "replay:", "scripted:"
 _SCHEMES = ("http://", "https://")
 _SERVER_NAME: Final = "eval"
@@ -36,7 +38,7 @@ _NOBODY_LISTENS = Listeners(lambda *_: None, lambda *_: None, lambda _: None)
 class ModelChoice:
     """What `--model` names."""
 
-    kind: Literal["none", "server", "replay", "scripted"]
+    kind: Literal["none", "config", "server", "replay", "scripted"]
     where: str = ""
     """The URL, the file, or the name of the script."""
     model: str = AUTO
@@ -44,7 +46,7 @@ class ModelChoice:
 
     def __str__(self) -> str:
         """As it is written on the command line."""
-        prefix = {"none": NONE, "server": "", "replay": _REPLAY, "scripted": _SCRIPTED}[self.kind]
+        prefix = {"none": NONE, "config": CONFIGURED, "server": "", "replay": _REPLAY, "scripted": _SCRIPTED}[self.kind]
         return prefix + self.where + (f"#{self.model}" if self.model != AUTO else "")
 
 
@@ -58,14 +60,20 @@ class Respondent:
     """Raises ModelFailure where a single call fails, another LmwatchError where going on makes no sense."""
 
 
-def parse_model(text: str) -> ModelChoice:
+def parse_model(text: str, *, configured: bool = False) -> ModelChoice:
     """Read `none`, a server's URL (with `#model` where not the one that is loaded is meant), `replay:FILE` or `scripted:NAME`.
+
+    Args:
+        text: what was typed.
+        configured: whether there is a configuration, so that `config` may be meant.
 
     Raises:
         ConfigError: it is nothing of that; names what is nearest.
     """
     if text == NONE:
         return ModelChoice("none")
+    if text == CONFIGURED and configured:
+        return ModelChoice("config")
     if text.startswith(_SCHEMES):
         url, _, model = text.partition("#")
         return ModelChoice("server", url, model or AUTO)
@@ -84,6 +92,7 @@ def open_model(
     seed: int = 0,
     deadline_seconds: float = DEADLINE_SECONDS,
     api_token_file: Path | None = None,
+    servers: Sequence[Server] = (),
 ) -> Iterator[Respondent | None]:
     """Whoever was chosen, for as long as the context lasts; None for nobody.
 
@@ -93,6 +102,7 @@ def open_model(
         seed: of the scripted models.
         deadline_seconds: for one call to a server, everything included.
         api_token_file: the server's API token.
+        servers: of the configuration; the first of them that has a model is asked.
 
     Raises:
         ConfigError: the URL or a file cannot be used, or there is nothing to record.
@@ -101,7 +111,10 @@ def open_model(
         RefusedError: it has no model to ask.
     """
     with contextlib.ExitStack() as stack:
-        respondent = _respondent(choice, seed, deadline_seconds, api_token_file, stack)
+        if choice.kind == "config":
+            respondent: Respondent | None = _first_of(servers, stack)
+        else:
+            respondent = _respondent(choice, seed, deadline_seconds, api_token_file, stack)
         if record is not None:
             if respondent is None:
                 raise ConfigError(f"--record {record}: without a model there are no calls to record")
@@ -113,7 +126,7 @@ def _respondent(
     choice: ModelChoice, seed: int, deadline_seconds: float, api_token_file: Path | None, stack: contextlib.ExitStack
 ) -> Respondent | None:
     match choice.kind:
-        case "none":
+        case "none" | "config":
             return None
         case "scripted":
             scripted = ScriptedModel(choice.where, seed)
@@ -123,6 +136,19 @@ def _respondent(
         case "server":
             config = _server(choice, deadline_seconds, api_token_file)
             return stack.enter_context(_asking(config))
+
+
+def _first_of(servers: Sequence[Server], stack: contextlib.ExitStack) -> Respondent:
+    """The first server that answers and has a model; where none has, what is wrong with each."""
+    troubles: list[str] = []
+    for server in servers:
+        try:
+            return stack.enter_context(_asking(server.model_copy(update={"rpc": "off", "log_stream": "off"})))
+        except (TransientError, RefusedError) as error:
+            troubles.append(str(error))
+    if not troubles:
+        raise ConfigError(f"--model {CONFIGURED}: the configuration has no servers; name a URL")
+    raise TransientError("; ".join(troubles))
 
 
 def _replaying(path: Path) -> Respondent:

@@ -36,6 +36,8 @@ _NAME, _UNIT = 200, 24
 
 _TICK = "M-4 0.5L-1.2 3.4L4.4 -3.6"
 _CROSS = "M-3.4 -3.4L3.4 3.4M3.4 -3.4L-3.4 3.4"
+_BANG = "M0 -4.2V1M0 3.6V4"
+_SIGNS = {"found": _TICK, "false": _CROSS, "unlabelled": _BANG}
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,7 +124,8 @@ def _words(result: SeriesResult) -> str:
     """What the picture shows, for those who cannot see it."""
     case = result.run.case
     windows = ". ".join(f"Labelled window {at}: {_window_words(one)}" for at, one in enumerate(result.windows, 1))
-    counts = f"{len(result.episodes)} alerts, {result.false_alerts} of them false."
+    labelled = all(episode.labelled for episode in result.episodes)
+    counts = f"{len(result.episodes)} alerts{f', {result.false_alerts} of them false' if labelled else ''}."
     span = f"{moment(float(case.times[0]))} to {moment(float(case.times[-1]))}."
     return " ".join(part for part in (span, counts, windows) if part)
 
@@ -210,7 +213,7 @@ def _alerts(view: View, above: float) -> list[str]:
     signed = _signed(view)
     for episode in view.result.episodes:
         left, right = view.x(episode.start), view.x(episode.end)
-        kind, sign = ("false", _CROSS) if episode.found_window is None else ("found", _TICK)
+        kind = _kind(episode)
         parts.append(
             f'<g class="alert {kind}"><title>{escape(alert_words(episode))}</title>'
             f'<rect x="{left:.1f}" y="1" width="{max(right - left, _NARROWEST):.1f}" height="{_ALERTS - 2:g}"/>'
@@ -219,17 +222,22 @@ def _alerts(view: View, above: float) -> list[str]:
             parts.append(
                 f'<path class="onset" d="M{left:.1f} {-above:g}V0"/>'
                 f'<circle cx="{left:.1f}" cy="{_ALERTS / 2:g}" r="7.5"/>'
-                f'<path class="sign" transform="translate({left:.1f},{_ALERTS / 2:g})" d="{sign}"/>'
+                f'<path class="sign" transform="translate({left:.1f},{_ALERTS / 2:g})" d="{_SIGNS[kind]}"/>'
             )
         parts.append("</g>")
     return parts
 
 
+def _kind(episode: Episode) -> str:
+    if not episode.labelled:
+        return "unlabelled"
+    return "false" if episode.false else "found"
+
+
 def _onsets(view: View, height: float) -> list[str]:
     """Where alerts began, over the height of a picture."""
     return [
-        f'<g class="alert {"false" if episode.found_window is None else "found"}">'
-        f'<path class="onset" d="M{view.x(episode.start):.1f} 0V{height:g}"/></g>'
+        f'<g class="alert {_kind(episode)}"><path class="onset" d="M{view.x(episode.start):.1f} 0V{height:g}"/></g>'
         for episode in sorted(_signed(view), key=lambda episode: episode.start)
     ]
 
@@ -252,7 +260,8 @@ def _apart(places: Sequence[float]) -> list[int]:
 
 def alert_words(episode: Episode) -> str:
     """An alert in words: what it found, when it was, how high it rose."""
-    what = "false alert" if episode.found_window is None else f"found window {episode.found_window + 1}"
+    what = "false alert" if episode.false else "alert"
+    what = what if episode.found_window is None else f"found window {episode.found_window + 1}"
     return f"{what}: {moment(episode.start)} to {moment(episode.end)}, peak {number(episode.peak)}"
 
 

@@ -4,12 +4,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import jinja2
 import numpy as np
 from markupsafe import Markup
 
-from exporter.drawing.wording import duration, number
+from exporter.drawing.wording import duration
 from exporter.evaluation.document import write_whole
+from exporter.evaluation.page import environment
 from exporter.evaluation.picture import alert_words, case_picture, series_picture, view_of
 from exporter.evaluation.results import (
     FIRST_GROUPS,
@@ -19,10 +19,8 @@ from exporter.evaluation.results import (
     Row,
     SeriesResult,
     best_rows,
-    finite,
 )
-from exporter.evaluation.words import NOTHING, figure, moment, share
-from exporter.reasoning.clean import one_line
+from exporter.evaluation.words import NOTHING, moment
 from exporter.reasoning.verdict import Verdict
 from exporter.screening.policy import BoolArray
 from exporter.series.frame import FloatArray
@@ -34,7 +32,6 @@ _LEADING = 4
 _VERDICTS = 30
 _VERDICTS_UNFOLDED = 2
 _ALERTS = 200
-_TEXT = 1200
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,7 +89,7 @@ def render_report(evaluation: Evaluation) -> str:
         for place, result in enumerate(evaluation.series, 1)
     ]
     return (
-        _environment()
+        environment(_FILTERS)
         .get_template("report.html")
         .render(
             evaluation=evaluation,
@@ -169,24 +166,6 @@ def _inside(times: FloatArray, episodes: Iterable[Episode]) -> BoolArray:
     return inside
 
 
-def _environment() -> jinja2.Environment:
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("exporter.evaluation"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(_FILTERS)
-    return environment
-
-
-def _bar(value: float | None) -> float:
-    """The width of a bar, in percent."""
-    known = finite(value) or 0.0
-    return round(100 * min(max(known, 0.0), 1.0), 1)
-
-
 def _span(result: SeriesResult) -> str:
     """From when to when, how often, how much of it counts."""
     case = result.run.case
@@ -209,14 +188,6 @@ def _windows_of(row: Row) -> int:
 
 _FILTERS: Mapping[str, Callable[..., object]] = {
     "alert": alert_words,
-    "bar": _bar,
-    "clean": lambda text: one_line(str(text), _TEXT),
-    "count": lambda value: f"{value:,}",
-    "duration": duration,
-    "figure": figure,
-    "moment": moment,
-    "number": number,
-    "share": share,
     "span": _span,
     "tokens_per_call": _tokens_per_call,
     "windows": _windows_of,

@@ -49,7 +49,14 @@ class Episode:
     peak: float
     """The highest score in it."""
     found_window: int | None
-    """The labelled window, by its index, that the onset lies in; None: it is a false alert."""
+    """The labelled window, by its index, that the onset lies in; None: it is a false alert, where there are labels."""
+    labelled: bool = True
+    """Whether anybody said when something was wrong."""
+
+    @property
+    def false(self) -> bool:
+        """Whether it is known to be a false alert."""
+        return self.labelled and self.found_window is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +122,7 @@ class SeriesResult:
     @property
     def false_alerts(self) -> int:
         """How many alerts began outside of every window."""
-        return sum(episode.found_window is None for episode in self.episodes)
+        return sum(episode.false for episode in self.episodes)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,27 +4,23 @@ At each instant the watch is given the window of values up to it, as a source wo
 kept. A question to the model is answered at once: what its answer changes counts from the instant at which it was asked.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final, cast
+from typing import Final
 
 import numpy as np
 
 from exporter.board import WatchPicture
 from exporter.config.model import Watch
+from exporter.evaluation.desk import Desk, Nobody, Session, ShowingAnalyst
 from exporter.evaluation.labelled import Case
 from exporter.evaluation.models import Respondent
 from exporter.evaluation.scripted import Situation
-from exporter.lmstudio.pool import LaneSession
 from exporter.lmstudio.tokens import TokenCounter
-from exporter.lmstudio.wire import ChatRequest, Model, Prediction
-from exporter.reasoning.analyst import Analyst
+from exporter.lmstudio.wire import ChatRequest, Prediction
 from exporter.reasoning.combine import combine
 from exporter.reasoning.memory import Memory
 from exporter.reasoning.verdict import Verdict
 from exporter.screening.groups import group_rows
-from exporter.screening.result import ScreenedGroup
 from exporter.series.frame import FloatArray, Frame
 from exporter.watching.feed import Fed
 from exporter.watching.watcher import Judging, Watcher
@@ -66,53 +62,6 @@ class _CaseFeed:
         )
 
 
-class _Nobody:
-    """Events that only a running program counts."""
-
-    def analysis(self, watch: str, outcome: str, duration_seconds: float | None) -> None: ...
-
-    def snapshot(self, watch: str, dropped: int) -> None: ...
-
-
-@dataclass(frozen=True)
-class _Session:
-    """What a job uses of a LaneSession."""
-
-    server: str
-    model: Model
-    ask: Callable[[ChatRequest], Prediction]
-
-
-class _Desk:
-    """A pool of one place, where each job is done while its submitter waits."""
-
-    def __init__(self, session: _Session | None) -> None:
-        self._session = session
-
-    def submit(
-        self, job: Callable[[LaneSession], None], *, patience_seconds: float, on_expired: Callable[[], None]
-    ) -> bool:
-        del patience_seconds, on_expired
-        if self._session is None:
-            return False
-        # A job reads `server` and `model` of its session and calls `ask`; the rest belongs to a lane, and here is none.
-        job(cast("LaneSession", self._session))
-        return True
-
-    def usable(self) -> bool:
-        return self._session is not None
-
-
-class _ShowingAnalyst(Analyst):
-    """An analyst that lets others see which group it is at work on."""
-
-    group: ScreenedGroup | None = None
-
-    def judge(self, group: ScreenedGroup, **details: Any) -> Verdict:
-        self.group = group
-        return super().judge(group, **details)
-
-
 class Stage:
     """A watch with a case for its world, and columns for what it publishes.
 
@@ -145,11 +94,11 @@ class Stage:
         self.verdicts: list[Verdict] = []
         # By bytes, whatever tables this machine has: a recording asks for the same elsewhere.
         tokens = TokenCounter(load=lambda: None)
-        self._analyst = _ShowingAnalyst(tokens.estimate, tokens.learn, Memory())
+        self._analyst = ShowingAnalyst(tokens.estimate, tokens.learn, Memory())
         session = None
         if respondent is not None:
-            session = _Session(respondent.server, respondent.model, partial(self._ask, respondent))
-        judging = Judging(_Desk(session), self._analyst, _Nobody(), self.verdicts.append)
+            session = Session(respondent.server, respondent.model, partial(self._ask, respondent))
+        judging = Judging(Desk(session), self._analyst, Nobody(), self.verdicts.append)
         feed = _CaseFeed(case, samples, self._clock)
         self._watcher = Watcher(watch, feed, judging, self._keep, self._clock)
 

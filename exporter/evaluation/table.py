@@ -1,21 +1,21 @@
 """What an evaluation found, as a person at a terminal reads it."""
 
-import sys
 from collections.abc import Sequence
 
-from rich.console import Console, Group
+from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from exporter.drawing.terminal import fitted_table, make_table, open_console, put
 from exporter.drawing.wording import duration
 from exporter.evaluation.results import FIRST_GROUPS, Evaluation, ModelFigures, RankedFault, RankRow, best_rows
 from exporter.evaluation.words import NOTHING, figure, moment, share
 from exporter.reasoning.clean import one_line
 
-_PLAIN_WIDTH = 240
-"""Columns where the output is no terminal: nothing is folded there."""
 _NAME = 120
 _BEST = "*"
+_EXPENDABLE = ("THRESHOLD", "ALARM", "VUS-PR", "FALSE")
+"""What a narrow terminal does without, the first of them first."""
 _TEXTS = ("DETECTOR", "INJECTED", "GROUP", "FAULT", "STOOD FIRST")
 
 
@@ -26,29 +26,28 @@ def print_evaluation(evaluation: Evaluation, console: Console | None = None) -> 
         evaluation: what was found.
         console: where to; standard output when None.
     """
-    if console is None:
-        console = Console(highlight=False, width=None if sys.stdout.isatty() else _PLAIN_WIDTH)
-    console.print(_tables(evaluation))
+    console = console if console is not None else open_console()
+    put(console, *_parts(evaluation, console.width if console.is_terminal else None))
 
 
-def _tables(evaluation: Evaluation) -> Group:
+def _parts(evaluation: Evaluation, width: int | None) -> list[Table | str]:
     count = len(evaluation.series)
     cases = f"{count} {'case' if count == 1 else 'cases'}, layout {evaluation.layout}"
     parts: list[Table | str] = [
         f"[bold]{_text(evaluation.data)}[/]: {cases}, model {_text(evaluation.model)}, seed {evaluation.seed}"
     ]
     if evaluation.rows:
-        parts += ["", *_detectors(evaluation)]
+        parts += ["", *_detectors(evaluation, width)]
     if evaluation.model_figures is not None:
         parts += ["", _model(evaluation.model_figures)]
     if evaluation.ranking is not None:
         parts += ["", _rank_rows(evaluation.ranking.rows)]
         if evaluation.ranking.faults:
             parts += ["", _faults(evaluation.ranking.faults)]
-    return Group(*parts)
+    return parts
 
 
-def _detectors(evaluation: Evaluation) -> list[Table | str]:
+def _detectors(evaluation: Evaluation, width: int | None) -> list[Table | str]:
     best = best_rows(evaluation.rows)
     rows = []
     for row in evaluation.rows:
@@ -69,7 +68,7 @@ def _detectors(evaluation: Evaluation) -> list[Table | str]:
         )
     headings = ("DETECTOR", "F1", "FOUND", "FALSE", "FALSE/DAY", "VUS-PR", "DELAY", "ALARM", "THRESHOLD")
     notes = [f"[dim]{_BEST} the best F1[/]"] if best else []
-    return [_table(headings, rows), *notes]
+    return [fitted_table(headings, rows, width, left=_TEXTS, expendable=_EXPENDABLE), *notes]
 
 
 def _model(figures: ModelFigures) -> str:
@@ -87,7 +86,7 @@ def _model(figures: ModelFigures) -> str:
 
 def _rank_rows(rows: Sequence[RankRow]) -> Table:
     headings = ("DETECTOR", "FAULTS", "RANKED FIRST", f"AMONG THE FIRST {FIRST_GROUPS}", "RIGHT CAUSE")
-    return _table(
+    return make_table(
         headings,
         [
             (
@@ -99,6 +98,7 @@ def _rank_rows(rows: Sequence[RankRow]) -> Table:
             )
             for row in rows
         ],
+        left=_TEXTS,
     )
 
 
@@ -107,7 +107,7 @@ def _part(part: int, whole: int) -> str:
 
 
 def _faults(faults: Sequence[RankedFault]) -> Table:
-    return _table(
+    return make_table(
         ("INJECTED", "GROUP", "FAULT", "RANK", "STOOD FIRST"),
         [
             (
@@ -119,16 +119,8 @@ def _faults(faults: Sequence[RankedFault]) -> Table:
             )
             for one in faults
         ],
+        left=_TEXTS,
     )
-
-
-def _table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in headings:
-        table.add_column(heading, overflow="fold", justify="left" if heading in _TEXTS else "right")
-    for row in rows:
-        table.add_row(*row)
-    return table
 
 
 def _text(text: str) -> str:

@@ -87,8 +87,13 @@ def labels_of(row: int) -> str:
 
 def backfill(past: Plant, data: Path) -> None:
     """Write it into blocks of a Prometheus that has not begun yet."""
+    write_blocks(exposition(past, 1), data)
+
+
+def write_blocks(lines: list[str], data: Path) -> None:
+    """Write lines of OpenMetrics into blocks of a Prometheus that has not begun yet."""
     text = data.with_name("past.om")
-    text.write_text("\n".join([*exposition(past, 1), "# EOF", ""]))
+    text.write_text("\n".join([*lines, "# EOF", ""]))
     create = ["tsdb", "create-blocks-from", "--max-block-duration=480h"]
     command = [program("promtool"), *create, "openmetrics", str(text), str(data)]
     subprocess.run(command, check=True, capture_output=True)

@@ -4,22 +4,28 @@ import io
 import json
 import threading
 import time
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from prometheus_client import CollectorRegistry
+from rich.console import Console
 
 from exporter import terminal
 from exporter.board import Board, ReloadState
 from exporter.config.model import Config, Server
+from exporter.drawing.terminal import put
 from exporter.embedded.scripted import SCRIPTED_MODEL, ScriptedEngine
 from exporter.embedded.studio import StudioServer
 from exporter.embedded.studio_disk import other_models
 from exporter.embedded.studio_faults import Fault
-from exporter.lmstudio.wire import Prediction
+from exporter.errors import BadDataError
+from exporter.lmstudio.wire import Prediction, ServerHealth
 from exporter.metrics.exposition import Exposition
 from exporter.metrics.instruments import Instruments
-from exporter.terminal import format_size, print_status
+from exporter.running import read_watches
+from exporter.status_tables import Picture, format_size, status_parts
+from exporter.terminal import print_status
 
 MODEL = SCRIPTED_MODEL.key
 CLOSED_PORT = "http://127.0.0.1:9"
@@ -33,7 +39,7 @@ class RunningLmwatch(ThreadingHTTPServer):
     def __init__(self):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.url = f"http://127.0.0.1:{self.server_port}"
-        self.asked, self.status = [], 200
+        self.asked, self.status, self.watches = [], 200, []
         board = Board(started_at=0.0, reload=ReloadState(successful=True, last_success_at=0.0))
         registry = CollectorRegistry()
         instruments = Instruments(registry)
@@ -55,6 +61,8 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self):
         self.server.asked.append(self.path)
         _, headers, body = self.server.exposition.respond(self.headers["Accept"], "", ())
+        if self.path == "/api/v1/status":
+            body = json.dumps({"status": "success", "data": {"watches": self.server.watches}}).encode()
         self.send_response(self.server.status)
         self.send_header("Content-Type", dict(headers)["Content-Type"])
         self.send_header("Content-Length", str(len(body)))
@@ -116,7 +124,7 @@ def test_servers_and_models_stand_in_tables_the_loaded_ones_first(studio, capsys
 def test_a_server_that_is_down_says_why_and_is_exit_code_1(studio, capsys):
     assert print_status(config(desk=studio.url, attic=CLOSED_PORT), as_json=False) == 1
     printed = lines(capsys)
-    assert row(printed, "attic")[2] == "down"
+    assert row(printed, "attic ")[2] == "down"
     assert any("unreachable" in line for line in printed)
     assert row(printed, f"desk    {studio.url}")[2] == "up"
 
@@ -126,10 +134,66 @@ def test_a_running_lmwatch_adds_the_figures_that_only_it_knows(studio, running, 
     printed = lines(capsys)
     (model,) = (line for line in printed if line.startswith(f"desk    {MODEL}"))
     assert "half open" in "".join(printed)
-    for cell in ("25%", "41.3", "0.70 s", "slot_timeout, "):
+    for cell in ("25%", "41.3", "700 ms", "slot_timeout, "):
         assert cell in model
     assert model.endswith(" ago")
-    assert all("name%5B%5D=lmstudio_tokens_per_second" in path for path in running.asked)
+    metrics, status = running.asked
+    assert "name%5B%5D=lmstudio_tokens_per_second" in metrics
+    assert status == "/api/v1/status"
+
+
+SHOP = {
+    "watch": "shop",
+    "state": "degraded",
+    "reason": "no model can be asked",
+    "series": 1200,
+    "suspicious": 2,
+    "top": [
+        {"metric": "orders", "labels": {"shop": "a"}, "score": 0.4, "kind": None},
+        {"metric": "orders", "labels": {"shop": "b"}, "score": 0.91, "kind": "level_shift"},
+    ],
+}
+CALM = {"watch": "calm", "state": "warming", "reason": "", "series": 0, "suspicious": 0, "top": []}
+
+
+def test_the_watches_of_a_running_lmwatch_stand_in_a_table_with_their_top_score(studio, running, capsys):
+    running.watches = [SHOP, CALM]
+    assert print_status(config(desk=studio.url), as_json=False, url=running.url) == 0
+    printed = lines(capsys)
+    at = printed.index('shop   degraded   1,200    2   0.91  level shift  orders{shop="b"}')
+    assert printed[at - 1].split() == ["WATCH", "STATE", "SERIES", "ODD", "SCORE", "KIND", "HIGHEST", "SCORE"]
+    assert printed[at + 1].split() == ["calm", "warming", "0", "0", "-", "-", "-"]
+    assert printed[at + 2] == "shop: no model can be asked"
+
+
+@pytest.mark.parametrize(
+    "body", [b"[]", b"{}", b"no json", b'{"data": {"watches": [{"watch": "x"}]}}', b'{"data": {"watches": 3}}']
+)
+def test_an_answer_that_is_none_of_lmwatch_is_said_to_be_none(body):
+    with pytest.raises(BadDataError, match="is not what lmwatch answers"):
+        read_watches(body)
+
+
+def test_a_narrow_terminal_leaves_out_columns_and_says_which_and_a_pipe_has_all(studio, running):
+    looked = Picture((), {}, (), "", (), 0.0)
+    health = ServerHealth(
+        server="desk",
+        url="http://desk:1234",
+        up=True,
+        api="v1",
+        version="0.4.24",
+        models=(),
+        polled_at=0.0,
+        poll_duration_seconds=0.0123,
+    )
+    looked = replace(looked, servers=(health,))
+    narrow, whole = io.StringIO(), io.StringIO()
+    for output, width in ((narrow, 40), (whole, None)):
+        put(Console(file=output, width=width or 10_000), *status_parts(looked, width))
+    assert narrow.getvalue().splitlines()[0].split() == ["SERVER", "URL", "STATE"]
+    assert "no room for API, VERSION,\nANSWERED IN\n" in narrow.getvalue()
+    assert whole.getvalue().splitlines()[0].split() == ["SERVER", "URL", "STATE", "API", "VERSION", "ANSWERED", "IN"]
+    assert "12 ms" in whole.getvalue()
 
 
 @pytest.mark.parametrize("status", [401, 404, 500])

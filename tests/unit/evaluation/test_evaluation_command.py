@@ -14,11 +14,12 @@ from evaluation_results import FIGURES, RANKING, make_evaluation
 from exporter.config.durations import parse_duration
 from exporter.errors import BadDataError, ConfigError
 from exporter.evaluation.arguments import add_arguments
-from exporter.evaluation.command import Outputs, command_line, only_matching, parse_references, run_eval
+from exporter.evaluation.command import only_matching, parse_references, run_eval
 from exporter.evaluation.document import to_document
 from exporter.evaluation.evaluate import Options
 from exporter.evaluation.labelled import Dataset, Experiment
 from exporter.evaluation.models import parse_model
+from exporter.evaluation.outputs import Outputs, command_line
 from exporter.evaluation.reference import REFERENCES
 from exporter.evaluation.scripted import SCRIPTED
 

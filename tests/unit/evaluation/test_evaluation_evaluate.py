@@ -8,8 +8,9 @@ from eval_run_cases import INSTANTS, START, make_case
 
 from exporter.errors import BadDataError, ConfigError
 from exporter.evaluation.document import to_document
-from exporter.evaluation.evaluate import Options, amount, cases_of, evaluate, without_credentials
+from exporter.evaluation.evaluate import Options, amount, cases_of, evaluate
 from exporter.evaluation.labelled import Dataset, Experiment, Fault
+from exporter.evaluation.outputs import without_credentials
 from exporter.evaluation.reference import REFERENCES
 from exporter.evaluation.results import Evaluation
 from exporter.evaluation.run import RunSettings

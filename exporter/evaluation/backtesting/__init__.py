@@ -1,0 +1,1 @@
+"""What the configured watches would have made of the past of a Prometheus."""
