@@ -17,7 +17,6 @@ from exporter.watching.pushdown import Pushdown, PushdownFeed
 from exporter.watching.watcher import Watcher
 
 DAYS = 14.0
-TRUST = DAYS / (DAYS + 2)
 START = 1_000_000.0
 
 
@@ -163,14 +162,14 @@ def test_calm_series_cost_one_query_and_have_a_score(ruler, world):
 
 
 def test_of_a_suspicious_series_the_distances_count_as_for_the_local_screen(ruler, world):
-    """0.3 and 0.15 ranges are 2 and 1 steps of 0.15, 0.6 are 6 steps of 0.1: 9 steps where 3 are the boundary."""
-    ruler.beyond, ruler.distance = {"a": 9 * TRUST / 3, "b": 0.0}, {"a": (0.3, 0.15, 0.6)}
+    """0.4 ranges are 2 steps of 0.2, 0.15 one of 0.15, 0.3 are 6 steps of 0.05: 9 steps where 3.2 are the boundary."""
+    ruler.beyond, ruler.distance = {"a": 9 / 3.2, "b": 0.0}, {"a": (0.4, 0.15, 0.3)}
     here = world()
-    assert shop_scores(here)["a"] == score_of(9 * TRUST / 3)
+    assert shop_scores(here)["a"] == score_of(9 / 3.2)
     (table,) = here.pictures[-1].tables
     assert (table.kind[0], table.value[0], table.expected_lower[0], table.expected_upper[0]) == (
         "level_shift",
-        13.0,
+        14.0,
         0.0,
         10.0,
     )
@@ -179,7 +178,7 @@ def test_of_a_suspicious_series_the_distances_count_as_for_the_local_screen(rule
 
 def test_windows_are_fetched_of_suspicious_series_and_of_some_of_their_group(ruler, world):
     ruler.beyond = {f"s{number:03}": 0.001 * number for number in range(300)} | {"odd": 3.0}
-    ruler.distance = {"odd": (1.0, 1.0, 0.0)}
+    ruler.distance = {"odd": (1.2, 0.5, 0.0)}
     here = world(reason={"max_series": 5})
     here.watcher.tick()
     paths = [path for path, _ in ruler.asked]
@@ -189,7 +188,7 @@ def test_windows_are_fetched_of_suspicious_series_and_of_some_of_their_group(rul
     assert (group.total, group.suspicious, len(group.series)) == (301, 1, 5)
     odd = group.series[0]
     assert dict(odd.series.labels)["shop"] == "odd"
-    assert odd.evidence[0].text == "now 20, above the highest of the last 14 d (10) by 1 times the usual range"
+    assert odd.evidence[0].text == "now 22, above the highest of the last 14 d (10) by 1.2 times the usual range"
     assert odd.values[-1] == 20
     assert len(odd.values) == 240
     assert len(here.pool.jobs) == 1
@@ -229,7 +228,7 @@ def test_whoever_asks_about_all_groups_gets_the_suspicious_ones(ruler, world):
     ],
 )
 def test_what_the_user_knows_holds_here_too(ruler, world, selection, distance, odd):
-    ruler.beyond, ruler.distance = {"a": distance * 12 * TRUST / 3}, {"a": (distance, distance, 0.0)}
+    ruler.beyond, ruler.distance = {"a": distance * 12 / 3.2}, {"a": (distance, distance, 0.0)}
     assert (shop_scores(world(selection))["a"] >= 0.5) == odd
 
 
