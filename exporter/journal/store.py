@@ -193,7 +193,7 @@ class Journal:
             "ORDER BY at DESC, number DESC LIMIT :limit",
             {"watch": HEARTBEAT_WATCH if watch is None else watch, "since": since, "limit": max(limit, 0)},
         )
-        return [Brief(*row[:2], _labels(row[2]), row[3], row[4], row[5], row[6] or "") for row in rows]
+        return [Brief(row[0], row[1], _labels(row[2]), row[3], row[4], row[5], row[6] or "") for row in rows]
 
     def put_event(self, event: Event) -> None:
         """Keep an event.
