@@ -1,7 +1,7 @@
 """The charts and timelines of the pages: what is drawn, and what a screen reader says of it."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import quote
 
 import numpy as np
@@ -21,6 +21,7 @@ from exporter.web.verdicts import PictureView
 
 _TITLE_LIMIT = 300
 _MOST_LANES = 10
+_SIZES = {"bytes": tuple(1024.0**power for power in range(1, 5))}
 _SHAPES: dict[str, Shape] = {"calm": "dot", "raised": "diamond", "high": "triangle", "none": "cross"}
 
 
@@ -42,11 +43,7 @@ def series_chart(one: ScreenedSeries) -> Markup:
 def picture_chart(view: PictureView) -> Markup:
     """A series as it was judged, with the values that were cited."""
     drawn = _drawn(view.series, view.times, view.values, (view.lower, view.upper), view.alarms)
-    pinned = Drawn(
-        *(drawn.title, drawn.description, drawn.times, drawn.values, drawn.lower, drawn.upper, drawn.stretches),
-        pins=view.pins,
-    )
-    return window_chart(pinned, _spell(view.series))
+    return window_chart(replace(drawn, pins=view.pins), _spell(view.series))
 
 
 def verdict_lanes(briefs: Sequence[Brief], base: str, begin: float, end: float) -> list[VerdictLane]:
@@ -103,7 +100,14 @@ def _drawn(
     )
     title = f"History of {_short(str(series))}"
     described = _description(series, times, values, edges, stretches)
-    return Drawn(title, described, times, values, *edges, stretches=stretches)
+    return Drawn(title, described, times, values, *edges, stretches=stretches, measure=_measure(series.unit, values))
+
+
+def _measure(unit: str, values: FloatArray) -> float:
+    """The size of the unit that the largest value is written in."""
+    finite = values[np.isfinite(values)]
+    largest = float(np.abs(finite).max()) if finite.size else 0.0
+    return max((size for size in _SIZES.get(unit, ()) if size <= largest), default=1.0)
 
 
 def _alarm_name(alarm: Alarm) -> str:

@@ -99,9 +99,8 @@ def state_lanes(health: ServerHealth, events: Sequence[Happened], begin: float, 
         if model and event.kind in ("loaded", "unloaded"):
             changes.setdefault(model, []).append((event.at, event.kind == "loaded"))
     now_loaded = {model.id for model in health.models if model.loaded} if health.up else set()
-    away = [at for at, is_up in up if not is_up]
     lanes += [
-        StateLane(name, tuple(_loaded_spans(changes.get(name, []), away, name in now_loaded, begin, now)))
+        StateLane(name, tuple(_loaded_spans(changes.get(name, []), up, name in now_loaded, begin, now)))
         for name in dict.fromkeys([*sorted(now_loaded), *changes])
     ]
     return tuple(lane for lane in lanes[:_MOST_LANES] if lane.spans)
@@ -118,10 +117,10 @@ def _server_spans(changes: Sequence[tuple[float, bool]], is_up: bool, begin: flo
 
 
 def _loaded_spans(
-    changes: Sequence[tuple[float, bool]], away: Sequence[float], is_loaded: bool, begin: float, now: float
+    changes: Sequence[tuple[float, bool]], up: Sequence[tuple[float, bool]], is_loaded: bool, begin: float, now: float
 ) -> list[Span]:
     """Stretches in which a model was loaded. One that was loaded when its server went away ends there."""
-    steps = sorted([*changes, *((at, False) for at in away)])
+    steps = sorted([*changes, *(away for away in up if not away[1])])
     since: float | None = None if (changes and changes[0][1]) or (not changes and not is_loaded) else begin
     spans = []
     for at, loaded in steps:
@@ -131,6 +130,7 @@ def _loaded_spans(
         elif loaded and since is None:
             since = at
     if is_loaded:
-        last_away = steps[-1][0] if steps else begin
-        spans.append(Span(since if since is not None else last_away, now, "loaded", "loaded"))
+        # Nothing says when: since the server was back, as far as is known.
+        back = max((at for at, is_up in up if is_up), default=begin)
+        spans.append(Span(since if since is not None else back, now, "loaded", "loaded"))
     return spans
