@@ -17,6 +17,7 @@ from exporter.errors import LmwatchError
 from exporter.observers import Observers
 from exporter.scheduling import Kind
 from exporter.screening.result import ScreenedGroup
+from exporter.series.labels import Labels
 from exporter.services import Services
 from exporter.sources.scrape import ScrapeSource, ScrapeTarget
 
@@ -111,10 +112,10 @@ class Runtime:
         self.parts.observers.stop(max(0.0, until - clock.monotonic()) / 2)
         self.parts.pool.stop(max(0.0, until - clock.monotonic()))
 
-    def groups(self, watch: str) -> Sequence[ScreenedGroup]:
-        """The groups of a watch with their most anomalous series; empty for a watch that does not exist."""
+    def groups(self, watch: str, wanted: Callable[[Labels], bool] = lambda _: True) -> Sequence[ScreenedGroup]:
+        """The groups of a watch whose labels are wanted, with their most anomalous series; none where there is no such watch."""
         watcher = self.parts.watchers.get(watch)
-        return watcher.groups() if watcher else ()
+        return watcher.groups(wanted) if watcher else ()
 
     def keep(self) -> None:
         """Save what the watches remember of their targets."""
