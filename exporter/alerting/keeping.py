@@ -1,6 +1,7 @@
 """Alerts over a restart: kept in the journal before they are first sent, and taken up again afterwards."""
 
 import logging
+from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any
 
@@ -44,8 +45,11 @@ class Keeper:
         self._kept = dict.fromkeys(documents)
         if alive_at is None or now - alive_at > OUTAGE_SECONDS:
             return {}
-        alerts = [alert for alert in map(_restored, documents.values()) if alert is not None]
-        return {watch: _ledger(watch, alerts) for watch in {alert.subject.watch for alert in alerts}}
+        of_watch: defaultdict[str, list[Alert]] = defaultdict(list)
+        for alert in map(_restored, documents.values()):
+            if alert is not None:
+                of_watch[alert.subject.watch].append(alert)
+        return {watch: _ledger(alerts) for watch, alerts in of_watch.items()}
 
     def keep(self, told: Mapping[str, Alert], now: float, *, alive: bool) -> None:
         """Write what changed since the last time. What cannot be written is tried again, and holds up no alert.
@@ -82,9 +86,8 @@ def _restored(document: Mapping[str, Any]) -> Alert | None:
         return None
 
 
-def _ledger(watch: str, alerts: list[Alert]) -> Ledger:
-    own = [alert for alert in alerts if alert.subject.watch == watch]
+def _ledger(alerts: list[Alert]) -> Ledger:
     return Ledger(
-        active={alert.subject: alert for alert in own if alert.state == "firing"},
-        resolved={alert.labels: alert for alert in own if alert.state == "resolved"},
+        active={alert.subject: alert for alert in alerts if alert.state == "firing"},
+        resolved={alert.labels: alert for alert in alerts if alert.state == "resolved"},
     )

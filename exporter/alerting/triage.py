@@ -215,7 +215,7 @@ class Triage:
         taken = pool.submit(
             lambda session: self._judge(case, group, session),
             patience_seconds=max(1.0, case.received + _WORTH_SECONDS - self._clock.monotonic()),
-            on_expired=lambda: self._not_asked(case, "skipped_busy"),
+            on_expired=lambda: self._expired(case, group),
         )
         if not taken:
             self._not_asked(case, "skipped_busy")
@@ -244,7 +244,14 @@ class Triage:
             self._on_verdict(verdict)
             outcome, case.document = verdict.outcome, to_document(verdict)
         finally:
+            if case.document is None:
+                self._on_verdict(_unanswered(case, group, self._clock.now(), _WHY["failed"]))
             self._end(case, outcome)
+
+    def _expired(self, case: Case, group: ScreenedGroup) -> None:
+        """No model came to it in time. What was sent on meanwhile names the page of a verdict: there has to be one."""
+        self._on_verdict(_unanswered(case, group, self._clock.now(), _WHY["skipped_busy"]))
+        self._not_asked(case, "skipped_busy")
 
     def _not_asked(self, case: Case, outcome: TriageOutcome) -> None:
         if case.taken is not None:
@@ -263,3 +270,30 @@ class Triage:
                 extra = fields(notification=number, error=str(error))
                 logger.error("how an explanation ended was not kept", extra=extra)  # noqa: TRY400 - the text says it
             done()
+
+
+def _unanswered(case: Case, group: ScreenedGroup, at: float, why: str) -> Verdict:
+    """The verdict on a case that was put to a model and got none."""
+    return Verdict(
+        id=case.id,
+        watch=group.watch,
+        group=group.key,
+        at=at,
+        outcome="llm_error",
+        model="",
+        server="",
+        group_score=None,
+        summary="",
+        cause="",
+        next_steps="",
+        findings=(),
+        problems=(why,),
+        facts=(),
+        prompt="",
+        answer="",
+        shown=0,
+        dropped=0,
+        prompt_tokens_estimated=0,
+        predictions=(),
+        answers=headline(case.notification),
+    )

@@ -6,6 +6,7 @@ Pure. The fields are those of Alertmanager's `webhook_config`; keys that are not
 import hashlib
 import json
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -191,8 +192,8 @@ def _json(body: bytes) -> tuple[str, Any]:
 def _object(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        raise ValueError(f"the key {next(name for name in found if names.count(name) > 1)!r} stands twice")
+        (name, _), *_ = Counter(name for name, _ in pairs).most_common(1)
+        raise ValueError(f"the key {name!r} stands twice")
     return found
 
 

@@ -117,6 +117,18 @@ INHIBITIONS = [
         False,
     ),
     (
+        "pushed over rule of another device",
+        {"alertname": "LMWatchAnomaly", **SERIES, "device": "sda"},
+        {"alertname": "LMWatchSeriesAnomaly", **SERIES, "device": "sdb"},
+        False,
+    ),
+    (
+        "pushed over rule of a series that differs in a label that is not listed",
+        {"alertname": "LMWatchAnomaly", **SERIES, "colour": "red"},
+        {"alertname": "LMWatchSeriesAnomaly", **SERIES, "colour": "blue"},
+        True,
+    ),
+    (
         "rule over pushed",
         {"alertname": "LMWatchSeriesAnomaly", **SERIES},
         {"alertname": "LMWatchAnomaly", **SERIES},
@@ -144,6 +156,12 @@ INHIBITIONS = [
         "critical over the warning of another metric",
         {"alertname": "LMWatchSeriesAnomaly", **SERIES, "severity": "critical"},
         {"alertname": "LMWatchSeriesAnomaly", **SERIES, "metric": "memory"},
+        False,
+    ),
+    (
+        "critical over the warning of another device",
+        {"alertname": "LMWatchSeriesAnomaly", **SERIES, "device": "sda", "severity": "critical"},
+        {"alertname": "LMWatchSeriesAnomaly", **SERIES, "device": "sdb"},
         False,
     ),
     (
@@ -179,11 +197,18 @@ INHIBITIONS = [
 ]
 
 
+def test_series_are_told_apart_by_the_same_labels_in_all_rules() -> None:
+    pushed, group, severity, _ = (
+        set(rule["equal"]) for rule in yaml.safe_load(ALERTMANAGER.read_text())["inhibit_rules"]
+    )
+    assert pushed == group == severity - {"alertname", "server", "model"}
+
+
 def test_alertmanager_inhibits_what_is_said_twice_and_nothing_else(tmp_path: Path) -> None:
     """Each case has a label of its own that all rules require, so that all of them fit into one Alertmanager."""
     config = yaml.safe_load(ALERTMANAGER.read_text())
     for rule in config["inhibit_rules"]:
-        rule["equal"].append("case")
+        rule["equal"] = [*rule["equal"], "case"]
     for receiver in config["receivers"]:
         receiver.pop("webhook_configs", None)
     server = Alertmanager(yaml.safe_dump(config), tmp_path / "alertmanager").start()

@@ -100,6 +100,32 @@ def test_alerts_of_which_no_series_is_known_go_on_at_once(world: World, receiver
     assert world.counts("lmwatch_webhook_triage_total") == {("no_data",): 1}
 
 
+def given_up(world):
+    world.pool.expire()
+
+
+def failing(world):
+    def fail(_):
+        raise RuntimeError("a fault of ours")
+
+    with pytest.raises(RuntimeError):
+        world.pool.run(fail)
+
+
+@pytest.mark.parametrize("ends", [given_up, failing])
+def test_a_page_that_was_named_before_the_answer_is_there_also_where_none_comes(world: World, receiver, ends):
+    world.inbox.receive(payload(alert()))
+    world.settle()
+    world.clock.advance(20.0)
+    world.settle()
+    (note, *_) = annotations(receiver.taken[0])
+    assert note["lmwatch_summary"] == "No explanation: the model has not answered yet."
+    ends(world)
+    kept = world.journal.get(note["lmwatch_url"].rpartition("/verdicts/")[2])
+    assert (kept.outcome, kept.document["answers"]) == ("llm_error", "HighLoad (1 alert)")
+    assert world.journal.notifications.list(1)[0].verdict is None
+
+
 def test_an_unreadable_answer_is_said_so(world: World, receiver):
     world.inbox.receive(payload(alert()))
     world.settle()
