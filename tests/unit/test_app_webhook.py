@@ -16,6 +16,8 @@ NOTIFICATION = {
     "groupKey": "g",
     "status": "firing",
     "receiver": "lmwatch",
+    "externalURL": "http://alertmanager.example:9093",
+    "truncatedAlerts": 0,
     "groupLabels": {"alertname": "Odd"},
     "commonLabels": {},
     "commonAnnotations": {},
@@ -26,7 +28,8 @@ NOTIFICATION = {
             "annotations": {},
             "startsAt": "2026-01-01T00:00:00Z",
             "endsAt": "0001-01-01T00:00:00Z",
-            "fingerprint": "f1f1",
+            "generatorURL": "",
+            "fingerprint": "f1f1f1f1f1f1f1f1",
         }
     ],
 }

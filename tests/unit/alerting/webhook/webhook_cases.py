@@ -1,5 +1,6 @@
 """Notifications as Alertmanager sends them, for the tests of the webhook."""
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -22,7 +23,7 @@ def alert(
         "startsAt": starts,
         "endsAt": "0001-01-01T00:00:00Z" if status == "firing" else "2026-02-02T10:00:00Z",
         "generatorURL": "http://prometheus.example:9090/graph?g0.expr=node_load1+%3E+5&g0.tab=1",
-        "fingerprint": f"{name}-{instance}",
+        "fingerprint": hashlib.sha256(f"{name}-{instance}".encode()).hexdigest()[:16],
         **more,
     }
 
