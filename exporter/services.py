@@ -81,7 +81,7 @@ def make_services(
     registry = make_registry(board.current)
     instruments = Instruments(registry)
     for kind in KINDS:
-        instruments.declare_job(kind)
+        instruments.declare_pool(kind)
     annotating = Annotations(clock, board.current, AnnotationInstruments(registry, grafana.REASONS), base_url=base_url)
 
     def listen(verdict: Verdict) -> None:

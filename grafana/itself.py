@@ -114,7 +114,7 @@ def _now() -> list[Any]:
         stat_panel(
             "Jobs missed",
             "Scheduled jobs that could not start when they were due, per hour at the present rate.",
-            f'sum(rate(lmwatch_jobs_missed_total{{instance=~"$instance"}}{RATE})) * 3600',
+            f"sum(rate(lmwatch_jobs_missed_total{{{LMWATCH}}}{RATE})) * 3600",
             unit="short",
             none="Not scraped",
             colours=steps(GREEN, (1, ORANGE)),
@@ -277,12 +277,7 @@ def _program() -> list[Any]:
         bars(
             "Jobs that were missed",
             "Scheduled jobs that could not start when they were due: the machine is too slow, or something hangs.",
-            # The label job is the scheduled job here: honor_labels keeps it, so nothing is left to match $job with.
-            [
-                query(
-                    f'sum by (job) (increase(lmwatch_jobs_missed_total{{instance=~"$instance"}}{RATE})) > 0', "{{job}}"
-                )
-            ],
+            [query(f"sum by (pool) (increase(lmwatch_jobs_missed_total{{{LMWATCH}}}{RATE})) > 0", "{{pool}}")],
             none="None was missed",
         ),
         graph(

@@ -70,8 +70,8 @@ class Instruments:
         self._analysis_duration.labels(name)
         self._dropped.labels(name)
 
-    def declare_job(self, name: str) -> None:
-        """Show a job's counter at 0 before anything happens."""
+    def declare_pool(self, name: str) -> None:
+        """Show the counter of a pool of threads at 0 before anything happens."""
         self._jobs_missed.labels(name)
 
     def forget_server(self, name: str) -> None:
@@ -224,9 +224,9 @@ class Instruments:
         """Count the series that did not fit into a prompt."""
         self._dropped.labels(watch).inc(dropped)
 
-    def job_missed(self, job: str) -> None:
-        """Count a scheduled job that could not start when it was due."""
-        self._jobs_missed.labels(job).inc()
+    def job_missed(self, pool: str) -> None:
+        """Count a scheduled job of this pool that could not start when it was due."""
+        self._jobs_missed.labels(pool).inc()
 
 
 def estimate_ratio(verdict: Verdict) -> float | None:

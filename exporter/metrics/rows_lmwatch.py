@@ -138,7 +138,11 @@ SELF: tuple[Row, ...] = (
         "when the heartbeat began.",
         unit="seconds",
     ),
-    counter("lmwatch_jobs_missed_total", "Times that a scheduled job could not start when it was due.", ("job",)),
+    counter(
+        "lmwatch_jobs_missed_total",
+        "Times that a scheduled job could not start when it was due, by the pool of threads that such jobs have.",
+        ("pool",),
+    ),
     gauge("lmwatch_collector_success", "1 if this part of the exposition could be collected, else 0.", ("collector",)),
     counter(
         "lmwatch_collector_failures_total",

@@ -72,8 +72,8 @@ def test_it_is_ready_once_every_server_was_polled(reporter):
 
 def test_runs_left_out_are_shown_at_0_before_any_is(journal):
     _, _, text = make_services(ManualClock(1000.0), journal, lambda _: None).exposition.respond("", "", ())
-    assert b'lmwatch_jobs_missed_total{job="collect"} 0.0\n' in text
-    assert b'lmwatch_jobs_missed_total{job="poll"} 0.0\n' in text
+    assert b'lmwatch_jobs_missed_total{pool="collect"} 0.0\n' in text
+    assert b'lmwatch_jobs_missed_total{pool="poll"} 0.0\n' in text
 
 
 def test_a_model_that_goes_is_an_event(reporter, journal):

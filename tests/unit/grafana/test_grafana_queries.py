@@ -118,9 +118,7 @@ def unchosen(query: Query) -> list[str]:
         if row is not None and row.more_labels:
             good = 'watch=~"$watch"' in inside or inside == "${series:raw}"
         else:
-            # honor_labels keeps a job label of the metric's own.
-            own_job = row is not None and "job" in row.labels
-            good = 'instance=~"$instance"' in inside and (own_job or 'job=~"$job"' in inside)
+            good = 'instance=~"$instance"' in inside and 'job=~"$job"' in inside
         found += [] if good else [f"{name}{{{inside}}}"]
     everywhere = [one.name for one in selectors(parsed(query.expr, query.panel.dashboard)) if not matched(one)]
     return found + everywhere
@@ -138,7 +136,7 @@ def unchosen(query: Query) -> list[str]:
             ['lmwatch_anomaly_score{job=~"$job",instance=~"$instance"}'],
         ),
         ("lmwatch_series_value{${series:raw}}", []),
-        ('lmwatch_jobs_missed_total{instance=~"$instance"}', []),
+        ('lmwatch_alerts_firing{instance=~"$instance"}', ['lmwatch_alerts_firing{instance=~"$instance"}']),
     ],
 )
 def test_what_takes_from_more_than_was_chosen_is_found(expr: str, found: list[str]):

@@ -93,3 +93,8 @@ def test_each_of_opentelemetrys_names_says_what_differs():
 def test_a_unit_is_metadata_only_where_openmetrics_allows_it():
     assert row("lmstudio_prompt_tokens_total").metadata_unit == "tokens"
     assert Row("lmwatch_thing", "gauge", "x.", unit="bytes").metadata_unit == ""
+
+
+def test_no_metric_has_a_label_that_belongs_to_its_scrape():
+    """With honor_labels, as scores need it, such a label would hide the name of the scrape job or the target."""
+    assert [row.name for row in CATALOGUE if {"job", "instance"} & set(row.labels)] == []

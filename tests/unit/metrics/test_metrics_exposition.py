@@ -48,7 +48,7 @@ def full() -> Exposition:
     instruments = Instruments(registry)
     instruments.declare_server("desk")
     instruments.declare_watch("nodes")
-    instruments.declare_job("poll")
+    instruments.declare_pool("poll")
     instruments.poll("desk", 0.02, "timeout")
     instruments.prediction("analysis", make_prediction(), 16384)
     instruments.request_failed("desk", "qwen", "probe", "timeout")

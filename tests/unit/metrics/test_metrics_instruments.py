@@ -127,10 +127,10 @@ def test_a_poll_shows_its_duration_and_counts_its_failure(registry: CollectorReg
 
 
 def test_missed_jobs_count(registry: CollectorRegistry, instruments: Instruments):
-    instruments.declare_job("poll")
-    assert registry.get_sample_value("lmwatch_jobs_missed_total", {"job": "poll"}) == 0
+    instruments.declare_pool("poll")
+    assert registry.get_sample_value("lmwatch_jobs_missed_total", {"pool": "poll"}) == 0
     instruments.job_missed("poll")
-    assert registry.get_sample_value("lmwatch_jobs_missed_total", {"job": "poll"}) == 1
+    assert registry.get_sample_value("lmwatch_jobs_missed_total", {"pool": "poll"}) == 1
 
 
 def test_an_unloaded_model_loses_its_last_values_and_keeps_its_counters(
