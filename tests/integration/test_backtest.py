@@ -11,6 +11,10 @@ import pytest
 from lmwatch_process import LMWATCH
 from real_programs import Prometheus
 from recorded_past import DAY, HOUR, STEP, write_blocks
+from scripted_answers import anomalous
+
+from exporter.embedded.scripted import ScriptedEngine
+from exporter.embedded.studio import StudioServer
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
 
@@ -37,7 +41,7 @@ watches:
 """
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def planted():
     """Two days and a half of calm series, one of them far off for half an hour, 10 hours ago: when, and the lines."""
     random = np.random.default_rng(11)
@@ -55,10 +59,11 @@ def planted():
     return begun, lines
 
 
-@pytest.fixture
-def prometheus(planted, tmp_path):
-    server = Prometheus("scrape_configs: []\n", tmp_path / "prometheus")
-    write_blocks(planted[1], tmp_path / "prometheus" / "data")
+@pytest.fixture(scope="module")
+def prometheus(planted, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("past") / "prometheus"
+    server = Prometheus("scrape_configs: []\n", folder)
+    write_blocks(planted[1], folder / "data")
     yield server.start()
     server.stop()
 
@@ -102,3 +107,33 @@ def test_a_planted_anomaly_is_in_the_report_at_its_time_and_nothing_else(prometh
     assert partly.returncode == 1
     assert "note: watch gone found no values between" in partly.stderr
     assert re.search(r"shop: 6 series, 1[89] screenings each 10m, ok", partly.stdout)
+
+
+def test_a_model_is_asked_as_it_would_have_been_and_its_answers_replayed_when_it_is_gone(prometheus, tmp_path):
+    config, calls = tmp_path / "lmwatch.yml", tmp_path / "calls.jsonl"
+    span = (
+        "--from",
+        "-11h",
+        "--to",
+        f"{time.time() - 8 * HOUR:.0f}",
+        "--warmup",
+        "1d",
+        "--watch",
+        "shop",
+        "--json",
+        "-",
+    )
+    with StudioServer([ScriptedEngine(anomalous)]) as studio:
+        servers = f"servers: [{{name: desk, url: '{studio.url}'}}]"
+        config.write_text(CONFIG.format(url=prometheus.url).replace("servers: []", servers))
+        asked = run(config, *span, "--model", "config", "--record", calls)
+    assert asked.returncode == 0, asked.stderr
+    (watch,) = json.loads(asked.stdout)["watches"]
+    assert {verdict["server"] for verdict in watch["verdicts"]} == {"desk"}
+    assert any("It left its usual range." in alert["description"] for alert in watch["alerts"])
+    assert "THRESHOLD" in asked.stderr, "the table, where standard output is the document's"
+    replayed = run(config, *span, "--model", f"replay:{calls}")
+    assert replayed.returncode == 0, replayed.stderr
+    (again,) = json.loads(replayed.stdout)["watches"]
+    assert again["alerts"] == watch["alerts"]
+    assert again["thresholds"] == watch["thresholds"]
