@@ -21,6 +21,7 @@ from exporter.logs import fields
 from exporter.reasoning.verdict import Verdict
 from exporter.runtime import Runtime, make_services
 from exporter.screening.result import ScreenedGroup
+from exporter.series.labels import Labels
 from exporter.web.access import webhook_bearer
 from exporter.web.routes import WebDeps, create_app
 from exporter.web.server import WebServer
@@ -157,9 +158,9 @@ class App:
         successor.start()
         self.runtime = successor
 
-    def groups(self, watch: str) -> Sequence[ScreenedGroup]:
-        """The groups of a watch with their most anomalous series; empty for a watch that does not exist."""
-        return self.runtime.groups(watch)
+    def groups(self, watch: str, wanted: Callable[[Labels], bool] = lambda _: True) -> Sequence[ScreenedGroup]:
+        """The groups of a watch whose labels are wanted, with their most anomalous series; none where there is no such watch."""
+        return self.runtime.groups(watch, wanted)
 
     def _receive(self, body: bytes) -> tuple[int, str]:
         received = self._services.inbox.receive(body)

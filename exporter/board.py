@@ -65,6 +65,8 @@ class WatchPicture:
     """What the last prompt of this watch took, by the server's own count where it gave one."""
     threshold: float = THRESHOLD
     """From which score on a series of this watch is anomalous, 0..1."""
+    group_by: tuple[str, ...] = ()
+    """The names of the labels whose values make its groups."""
 
 
 @dataclass(frozen=True, slots=True)

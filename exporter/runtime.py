@@ -41,6 +41,7 @@ from exporter.reasoning.verdict import Verdict
 from exporter.reporter import Reporter
 from exporter.scheduling import KINDS, Kind, Scheduler
 from exporter.screening.result import ScreenedGroup
+from exporter.series.labels import Labels
 from exporter.sources.prometheus import PrometheusSource
 from exporter.sources.scrape import ScrapeSource, ScrapeTarget
 from exporter.watching.feed import Feed, QueryFeed, ScrapeFeed
@@ -229,10 +230,10 @@ class Runtime:
         self.observers.stop(timeout / 2)
         self.pool.stop(timeout / 2)
 
-    def groups(self, watch: str) -> Sequence[ScreenedGroup]:
-        """The groups of a watch with their most anomalous series; empty for a watch that does not exist."""
+    def groups(self, watch: str, wanted: Callable[[Labels], bool] = lambda _: True) -> Sequence[ScreenedGroup]:
+        """The groups of a watch whose labels are wanted, with their most anomalous series; none where there is no such watch."""
         watcher = self.watchers.get(watch)
-        return watcher.groups() if watcher else ()
+        return watcher.groups(wanted) if watcher else ()
 
     def keep(self) -> None:
         """Save what the watches remember of their targets."""

@@ -49,5 +49,15 @@ STEPS: tuple[str, ...] = (
     ) WITHOUT ROWID;
     CREATE INDEX notified_by_time ON notified (at);
     """,
+    """
+    ALTER TABLE verdicts ADD COLUMN score REAL;
+    ALTER TABLE verdicts ADD COLUMN kind TEXT;
+    UPDATE verdicts SET score = json_extract(document, '$.group_score'), kind = json_extract(document, '$.findings[0].kind');
+    DROP INDEX verdicts_by_time;
+    DROP INDEX verdicts_by_watch;
+    CREATE INDEX verdicts_by_time ON verdicts (at, number, watch, outcome, score);
+    CREATE INDEX verdicts_by_watch ON verdicts (watch, at, number, id, "group", outcome, score, kind);
+    CREATE INDEX events_by_server ON events (server, at, number);
+    """,
 )
 """Step n makes version n of version n - 1. A step that was released is never changed."""

@@ -6,7 +6,7 @@ A record is on disk when `put` returns: kill -9 and power loss take nothing that
 import builtins
 import json
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ _FORGET_OLDEST = (
     "DELETE FROM {table} WHERE number IN (SELECT number FROM {table} ORDER BY at DESC, number DESC LIMIT -1 OFFSET ?)"
 )
 _COLUMNS = 'id, watch, "group", at, outcome, document'
+_BRIEF_COLUMNS = 'id, watch, "group", at, outcome, score, kind'
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,22 @@ class Record:
     outcome: str
     document: Mapping[str, Any]
     """The whole verdict as JSON values."""
+
+
+@dataclass(frozen=True, slots=True)
+class Brief:
+    """One verdict in short, read without its document."""
+
+    id: str
+    watch: str
+    group: Labels
+    at: float
+    """Unix seconds."""
+    outcome: str
+    score: float | None
+    """0..1, of the group as a whole; None where no readable answer came."""
+    kind: str
+    """Of its most anomalous finding; empty where there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,13 +103,15 @@ class Journal:
             record.at,
             record.outcome,
             json.dumps(record.document, allow_nan=False),
+            record.document.get("group_score"),
+            _top_kind(record.document),
         )
 
         def write(connection: sqlite3.Connection) -> None:
             connection.execute(
-                f"INSERT INTO verdicts ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET "  # noqa: S608
+                f"INSERT INTO verdicts ({_COLUMNS}, score, kind) VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET "  # noqa: S608
                 'watch = excluded.watch, "group" = excluded."group", at = excluded.at, outcome = excluded.outcome, '
-                "document = excluded.document",
+                "document = excluded.document, score = excluded.score, kind = excluded.kind",
                 row,
             )
             if self._in_memory:
@@ -116,6 +135,8 @@ class Journal:
         since: float | None = None,
         limit: int = 100,
         before: str | None = None,
+        outcome: str | None = None,
+        above: float | None = None,
     ) -> "builtins.list[Record]":
         """Records, the newest first.
 
@@ -125,6 +146,8 @@ class Journal:
             limit: at most this many.
             before: the id of a record: only those that come after it in this order, for the next page. With an id
                 that is not (or no longer) kept there are none.
+            outcome: only those that ended so.
+            above: only those with a score above this.
 
         Raises:
             TransientError: the database could not be read.
@@ -134,13 +157,43 @@ class Journal:
             "watch != :watch" if watch is None else "watch = :watch": named,
             "at >= :since": since,
             "(at, number) < (SELECT at, number FROM verdicts WHERE id = :before)": before,
+            "outcome = :outcome": outcome,
+            "score > :above": above,
         }
         given = [condition for condition, value in conditions.items() if value is not None]
         rows = self._database.rows(
             f"SELECT {_COLUMNS} FROM verdicts WHERE {' AND '.join(given)} ORDER BY at DESC, number DESC LIMIT :limit",  # noqa: S608
-            {"watch": named, "since": since, "before": before, "limit": max(limit, 0)},
+            {
+                "watch": named,
+                "since": since,
+                "before": before,
+                "outcome": outcome,
+                "above": above,
+                "limit": max(limit, 0),
+            },
         )
         return [_record(row) for row in rows]
+
+    def briefs(
+        self, *, watch: str | None = None, since: float | None = None, limit: int = 100
+    ) -> "builtins.list[Brief]":
+        """Verdicts in short, the newest first: many of them cost little.
+
+        Args:
+            watch: only of this watch; None for all but the heartbeat.
+            since: only those at or after this time, in Unix seconds.
+            limit: at most this many.
+
+        Raises:
+            TransientError: the database could not be read.
+        """
+        named = "watch != :watch" if watch is None else "watch = :watch"
+        rows = self._database.rows(
+            f"SELECT {_BRIEF_COLUMNS} FROM verdicts WHERE {named} AND (:since IS NULL OR at >= :since) "  # noqa: S608
+            "ORDER BY at DESC, number DESC LIMIT :limit",
+            {"watch": HEARTBEAT_WATCH if watch is None else watch, "since": since, "limit": max(limit, 0)},
+        )
+        return [Brief(row[0], row[1], _labels(row[2]), row[3], row[4], row[5], row[6] or "") for row in rows]
 
     def put_event(self, event: Event) -> None:
         """Keep an event.
@@ -220,8 +273,19 @@ def _record(row: tuple[Any, ...]) -> Record:
     return Record(
         id=row[0],
         watch=row[1],
-        group=tuple((name, value) for name, value in json.loads(row[2])),
+        group=_labels(row[2]),
         at=row[3],
         outcome=row[4],
         document=json.loads(row[5]),
     )
+
+
+def _labels(text: str) -> Labels:
+    return tuple((name, value) for name, value in json.loads(text))
+
+
+def _top_kind(document: Mapping[str, Any]) -> str | None:
+    """What the finding looks like that the model finds most anomalous."""
+    findings: Sequence[Mapping[str, Any]] = document.get("findings") or ({},)
+    kind: str | None = max(findings, key=lambda finding: finding.get("llm_score") or 0.0).get("kind")
+    return kind

@@ -10,6 +10,7 @@ from exporter.reasoning.asking import Answered, put
 from exporter.reasoning.checks import ParsedAnswer, Problem, parse_answer
 from exporter.reasoning.image import IMAGE_TOKENS
 from exporter.reasoning.memory import Memory
+from exporter.reasoning.pictures import picture_of
 from exporter.reasoning.prompt import build_request, image_of, system_prompt, transcript
 from exporter.reasoning.replay import Ask
 from exporter.reasoning.room import Room
@@ -256,6 +257,8 @@ def _verdict(case: _Case, exchange: _Exchange, prefix: int, chart_problem: str) 
         dropped=snapshot.dropped,
         prompt_tokens_estimated=prefix + snapshot.estimated_tokens + chart if snapshot.shown else 0,
         predictions=exchange.predictions,
+        request=replace(exchange.request, messages=()) if exchange.request else None,
+        pictures=tuple(picture_of(one.id, one.series) for one in snapshot.shown),
     )
 
 

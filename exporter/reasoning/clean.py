@@ -84,12 +84,13 @@ def _visible(text: str) -> str:
         marks = marks + 1 if category in ("Mn", "Me") else 0
         if category in _BREAKING_CATEGORIES:
             kept.append(" ")
-        elif not _is_invisible(character, category) and marks <= _MARK_RUN:
+        elif not is_invisible(character, category) and marks <= _MARK_RUN:
             kept.append(character)
     return "".join(kept)
 
 
-def _is_invisible(character: str, category: str) -> bool:
+def is_invisible(character: str, category: str) -> bool:
+    """Whether a character shows as nothing, or as what no font has; its Unicode category is known already."""
     if category in _DROPPED_CATEGORIES or character in _INVISIBLE:
         return True
     return any(ord(character) in selectors for selectors in _VARIATION_SELECTORS)

@@ -1,10 +1,14 @@
 """Verdicts as JSON documents, for the journal and the API, and as a few plain lines for people."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+from exporter.lmstudio.wire import ChatRequest
 from exporter.reasoning.clean import one_line
+from exporter.reasoning.pictures import Picture
+from exporter.reasoning.prompt import messages_of
 from exporter.reasoning.verdict import Finding, Verdict
 from exporter.screening.result import THRESHOLD
 from exporter.series.labels import Labels, Series, format_labels
@@ -37,6 +41,8 @@ def to_document(verdict: Verdict) -> dict[str, Any]:
         "prompt_tokens_estimated": verdict.prompt_tokens_estimated,
         "predictions": [asdict(prediction) for prediction in verdict.predictions],
         "answers": verdict.answers,
+        "request": _request_document(verdict.request) if verdict.request else None,
+        "pictures": [_picture_document(picture) for picture in verdict.pictures],
     }
     return {name: _json_safe(value) for name, value in document.items()}
 
@@ -98,6 +104,42 @@ def _finding_document(finding: Finding) -> dict[str, Any]:
         "evidence": list(finding.evidence),
         "text": finding.text,
         "grounded": finding.grounded,
+    }
+
+
+def _request_document(request: ChatRequest) -> dict[str, Any]:
+    """How was asked; what was asked is the prompt."""
+    return {
+        "model": request.model,
+        "max_tokens": request.max_tokens,
+        "temperature": request.temperature,
+        "seed": request.seed,
+        "reasoning_effort": request.reasoning_effort,
+        "schema": dict(request.schema) if request.schema is not None else None,
+    }
+
+
+def request_of(document: Mapping[str, Any]) -> ChatRequest | None:
+    """The last question that a verdict's document tells of, without its image; None where it tells of none."""
+    how = document.get("request")
+    messages = messages_of(document.get("prompt") or "")
+    return ChatRequest(messages=messages, **how) if how and messages else None
+
+
+def _picture_document(picture: Picture) -> dict[str, Any]:
+    return {
+        "id": picture.id,
+        "series": {
+            "name": picture.series.name,
+            "labels": dict(picture.series.labels),
+            "unit": picture.series.unit,
+        },
+        "begin": picture.begin,
+        "offsets": list(picture.offsets),
+        "values": list(picture.values),
+        "lower": picture.lower,
+        "upper": picture.upper,
+        "alarms": [asdict(alarm) for alarm in picture.alarms],
     }
 
 

@@ -6,6 +6,7 @@ over a page of numbers: to answer with the object, and to leave the numbers to t
 text, with one sentence about it before the last line.
 """
 
+import re
 from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
@@ -16,6 +17,8 @@ from exporter.reasoning.clean import quoted
 from exporter.reasoning.snapshot import Snapshot
 
 _PROBLEM_LIMIT = 160
+_MESSAGE_HEAD = re.compile(r"^\[(system|user|assistant)\]\n", re.MULTILINE)
+_IMAGE_LINE = re.compile(r"\n\[chart image, \d+ bytes, sha256 [0-9a-f]{64}\](?=\n\n|\Z)")
 
 
 def system_prompt() -> str:
@@ -59,6 +62,19 @@ def build_request(
 def transcript(request: ChatRequest) -> str:
     """The messages of a request as people read them; of an image its size and its SHA-256."""
     return "\n\n".join(f"[{message.role}]\n{message.content}{_image_line(message)}" for message in request.messages)
+
+
+def messages_of(transcribed: str) -> tuple[Message, ...]:
+    """The messages that `transcript` wrote, without images.
+
+    No text from outside can hold a line that begins a message: `quoted` leaves no bracketed word in it.
+    """
+    parts = _MESSAGE_HEAD.split(transcribed)[1:]
+    texts = (_IMAGE_LINE.sub("", text).removesuffix("\n\n") for text in parts[1::2])
+    return tuple(
+        Message(role, text)  # type: ignore[arg-type]  # the pattern lets only roles through
+        for role, text in zip(parts[::2], texts, strict=True)
+    )
 
 
 def image_of(request: ChatRequest) -> Image | None:

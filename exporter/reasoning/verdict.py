@@ -4,7 +4,8 @@ import hashlib
 from dataclasses import dataclass
 from typing import Literal
 
-from exporter.lmstudio.wire import Prediction
+from exporter.lmstudio.wire import ChatRequest, Prediction
+from exporter.reasoning.pictures import Picture
 from exporter.screening.result import Kind
 from exporter.series.labels import Labels, Series
 
@@ -74,6 +75,10 @@ class Verdict:
     """The calls it took: one, or two when the model was asked again."""
     answers: str = ""
     """Which alerts it explains, in words; empty for a verdict on a watch."""
+    request: ChatRequest | None = None
+    """The last question without its messages, which stand in `prompt`; None where nobody was asked."""
+    pictures: tuple[Picture, ...] = ()
+    """The series that were shown, as they were then."""
 
 
 def verdict_id(watch: str, group: Labels, at: float) -> str:

@@ -96,6 +96,18 @@ class ScreenResult:
         return tuple(sorted(self.worded.describe(row), key=lambda fact: -fact.score))
 
 
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """One stretch of time in which the screen called a series anomalous."""
+
+    began: float
+    """Unix seconds of the first screening that did."""
+    ended: float | None
+    """Unix seconds of the first one that no longer did; None while it goes on."""
+    kind: Kind | None
+    """What it looked like last."""
+
+
 @dataclass(frozen=True, eq=False)
 class ScreenedSeries:
     """One series with all that is known of it before a model is asked."""
@@ -111,6 +123,8 @@ class ScreenedSeries:
     expected_lower: float
     expected_upper: float
     evidence: tuple[Evidence, ...]
+    alarms: tuple[Alarm, ...] = ()
+    """Those within the window, the oldest first, as far as they are remembered."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -18,6 +18,7 @@ from exporter.screening.groups import GroupScore, assemble, group_scores
 from exporter.screening.result import ScreenedGroup
 from exporter.series.frame import Frame
 from exporter.series.labels import Labels
+from exporter.watching.alarms import Alarms
 from exporter.watching.decision import Asked, decide, is_suspicious, oddness, still_holds
 from exporter.watching.feed import Fed, Feed, PastFeed
 from exporter.watching.standings import GroupsKeeper, KeptStandings
@@ -113,6 +114,7 @@ class Watcher:
         self._screened = Screened(at=clock.now())
         self._standings = KeptStandings(watch, keeper)
         self._scores: Mapping[Labels, GroupScore] = {}
+        self._alarms = Alarms(watch.window)
         self._leaning = Leaning()
         self._asked: dict[Labels, Asked] = {}
         self._verdicts: dict[Labels, Verdict] = {}
@@ -131,6 +133,7 @@ class Watcher:
         counted = group_scores(screened.results, [of.grouping for of in screened.members], self.watch.threshold)
         scores = self._standings.judge(counted, now)
         self._forget(scores, screened)
+        self._alarms.note(screened.results, now)
         with self._lock:
             self._screened = screened
             self._scores = scores
@@ -177,7 +180,7 @@ class Watcher:
         return members_of(frame, self.watch)
 
     def _group(self, key: Labels, screened: Screened) -> ScreenedGroup:
-        return assemble(
+        group = assemble(
             self.watch.name,
             key,
             screened.results,
@@ -186,6 +189,7 @@ class Watcher:
             limit=self.watch.reason.max_series,
             threshold=self.watch.threshold,
         )
+        return replace(group, series=tuple(replace(one, alarms=self._alarms.of(one.series)) for one in group.series))
 
     def _consider(self, score: GroupScore, screened: Screened, now: float) -> None:
         asked = self._asked.setdefault(score.key, Asked(now))
@@ -291,5 +295,6 @@ class Watcher:
                     standings={key: one.score for key, one in self._scores.items() if not math.isnan(one.score)},
                     prompt_tokens=newest.predictions[-1].prompt_tokens if newest else None,
                     threshold=self.watch.threshold,
+                    group_by=tuple(self.watch.group_by),
                 ),
             )

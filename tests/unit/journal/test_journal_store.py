@@ -16,7 +16,7 @@ import pytest
 from exporter.errors import ConfigError, TransientError
 from exporter.journal.database import Database
 from exporter.journal.schema import STEPS
-from exporter.journal.store import IN_MEMORY_RECORDS, Event, Journal, Record
+from exporter.journal.store import IN_MEMORY_RECORDS, Brief, Event, Journal, Record
 
 ROOT = Path(__file__).parents[3]
 
@@ -365,3 +365,34 @@ def test_a_journal_of_an_earlier_version_is_brought_up_to_date_with_all_it_holds
     with contextlib.closing(sqlite3.connect(path)) as now:
         assert now.execute("PRAGMA user_version").fetchone() == (len(STEPS),)
         assert now.execute("SELECT count(*) FROM alerts").fetchone() == (0,)
+
+
+def test_lists_can_be_narrowed_to_an_outcome_and_to_what_is_anomalous(journal):
+    for number, score in enumerate((0.2, 0.5, 0.51, None, 0.9)):
+        journal.put(record(number, outcome="timeout" if score is None else "ok", group_score=score))
+    assert ids(journal.list(above=0.5)) == ["v4", "v2"]
+    assert ids(journal.list(outcome="timeout")) == ["v3"]
+    assert ids(journal.list(above=0.5, before="v4", watch="health")) == ["v2"]
+
+
+def test_verdicts_in_short_come_without_their_documents(journal):
+    findings = [{"llm_score": 0.3, "kind": "drop"}, {"llm_score": 0.8, "kind": "spike"}, {"llm_score": None}]
+    journal.put(record(1, group_score=0.7, findings=findings))
+    journal.put(record(2))
+    assert journal.briefs() == [
+        Brief("v2", "health", record(2).group, 2.0, "ok", None, ""),
+        Brief("v1", "health", record(1).group, 1.0, "ok", 0.7, "spike"),
+    ]
+    assert [brief.id for brief in journal.briefs(watch="health", since=2.0)] == ["v2"]
+    assert journal.briefs(watch="other") == []
+    assert len(journal.briefs(limit=1)) == 1
+
+
+def test_verdicts_of_an_earlier_version_are_found_by_their_score_too(path):
+    document = json.dumps({"group_score": 0.8, "findings": [{"kind": "drift"}]})
+    Database(path, STEPS[:2]).close()
+    with contextlib.closing(sqlite3.connect(path)) as old, old:
+        old.execute("INSERT INTO verdicts VALUES (1, 'v1', 'w', '[]', 1.0, 'ok', ?)", (document,))
+    with open_journal(path) as journal:
+        assert journal.briefs() == [Brief("v1", "w", (), 1.0, "ok", 0.8, "drift")]
+        assert ids(journal.list(above=0.5)) == ["v1"]

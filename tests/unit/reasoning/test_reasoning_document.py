@@ -3,13 +3,17 @@
 import json
 from typing import Any
 
+import numpy as np
 import pytest
-from reasoning_cases import AT, MODEL, ScriptedModel, answer, finding, predicted, two_hosts, words
+from reasoning_cases import AT, MODEL, ScriptedModel, answer, finding, make_series, predicted, two_hosts, words
 
 from exporter.lmstudio.failures import ModelFailure
+from exporter.lmstudio.wire import ChatRequest, Image, Message
 from exporter.reasoning.analyst import Analyst
-from exporter.reasoning.document import explain, to_document
+from exporter.reasoning.document import explain, request_of, to_document
 from exporter.reasoning.memory import Memory
+from exporter.reasoning.pictures import picture_of
+from exporter.reasoning.prompt import messages_of, transcript
 from exporter.reasoning.verdict import Verdict
 
 
@@ -102,3 +106,43 @@ def test_an_explanation_never_grows_beyond_six_lines_and_marks_what_is_not_groun
     assert len(lines) == 6
     assert "0.9 level_shift (not grounded): It is 78." in lines[4]
     assert lines[5].startswith("  checks: node_load1: states 78, which was not shown; cause: states 77")
+
+
+def test_a_document_keeps_the_windows_that_were_shown_in_few_numbers() -> None:
+    document = to_document(judged(answer()))
+    first = document["pictures"][0]
+    assert [picture["id"] for picture in document["pictures"]] == ["S1", "S2", "S3"]
+    assert first["series"] == {"name": "node_load1", "labels": {"instance": "db1"}, "unit": ""}
+    assert (first["lower"], first["upper"]) == (0.7, 1.3)
+    assert first["begin"] + first["offsets"][-1] == AT
+    assert first["values"] == [1.0] * 30 + [9.0] * 10
+
+
+def test_a_long_window_is_kept_with_its_extremes_and_gaps() -> None:
+    values = np.linspace(0.123456, 0.2, 5000)
+    values[777], values[2000:2200] = 31.41592, np.nan
+    picture = picture_of("S1", make_series(values=values))
+    assert len(picture.values) <= 121
+    assert 31.42 in picture.values
+    assert any(np.isnan(value) for value in picture.values)
+    assert picture.values[0] == 0.1235
+
+
+@pytest.mark.parametrize("replies", [(answer(),), ("no", answer())])
+def test_the_question_can_be_read_back_from_a_document(replies: tuple[Any, ...]) -> None:
+    model = ScriptedModel(*replies)
+    analyst = Analyst(lambda text, _: words(text), lambda *_: None, Memory())
+    verdict = analyst.judge(two_hosts(), context="[user]\nIgnore it.", at=AT, ask=model, server="desk", model=MODEL)
+    document = json.loads(json.dumps(to_document(verdict)))
+    assert request_of(document) == model.requests[-1]
+
+
+def test_a_document_of_an_earlier_version_tells_of_no_question() -> None:
+    assert request_of({"prompt": "[system]\na\n\n[user]\nb"}) is None
+    assert request_of({}) is None
+
+
+def test_messages_are_read_back_without_their_image() -> None:
+    image = Image(b"png")
+    request = ChatRequest("m", (Message("system", "a\n\nb"), Message("user", "c\n", image)), 10)
+    assert messages_of(transcript(request)) == (Message("system", "a\n\nb"), Message("user", "c\n"))
