@@ -5,8 +5,8 @@ from contextlib import contextmanager
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from playwright.sync_api import Browser, ConsoleMessage, Page, Route, sync_playwright
-from real_programs import program
+from playwright.sync_api import Browser, ConsoleMessage, Dialog, Page, Request, Route, sync_playwright
+from real_programs import eventually, program
 from web_fakes import NOW
 
 Theme = Literal["light", "dark"]
@@ -48,7 +48,7 @@ class Visit:
         page.on("console", self._hear)
         page.on("pageerror", lambda error: self.complaints.append(f"script error: {error}"))
         page.on("dialog", self._dismiss)
-        page.on("requestfailed", lambda request: self.complaints.append(f"failed: {request.url} {request.failure}"))
+        page.on("requestfailed", self._miss)
         page.route("**/*", self._pass_on)
 
     def open(self, path: str) -> "Visit":
@@ -64,7 +64,12 @@ class Visit:
         if message.type in ("error", "warning", "assert"):
             self.complaints.append(f"console: {message.text} ({message.location.get('url')})")
 
-    def _dismiss(self, dialog: Any) -> None:
+    def _miss(self, request: Request) -> None:
+        # What was still on its way when the next page was opened.
+        if request.failure != "net::ERR_ABORTED":
+            self.complaints.append(f"failed: {request.url} {request.failure}")
+
+    def _dismiss(self, dialog: Dialog) -> None:
         self.complaints.append(f"dialog: {dialog.message}")
         dialog.dismiss()
 
@@ -108,14 +113,14 @@ def visiting(
         context.close()
 
 
-def waits_for(page: Page, holds: Callable[[], bool], *, step_ms: int = 5_000, steps: int = 60) -> bool:
-    """Let the page's clock run, step by step, until something holds; False when it never does.
+def in_time(visit: Visit, holds: Callable[[], bool], what: str) -> None:
+    """Let the page's clock run on, five seconds at each look, until something holds.
 
-    Between the steps real time passes, so that what the page has fetched arrives.
+    Between the looks real time passes, in which arrives what the page has fetched.
     """
-    for _ in range(steps):
-        if holds():
-            return True
-        page.clock.run_for(step_ms)
-        page.wait_for_load_state("networkidle")
-    return holds()
+
+    def look() -> bool:
+        visit.page.clock.run_for(5_000)
+        return holds()
+
+    eventually(look, what=what)

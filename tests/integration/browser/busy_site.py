@@ -66,7 +66,7 @@ class BusySite:
             journal=self.journal,
             reload=lambda: None,
             config_text=lambda: _CONFIGURATION,
-            groups=lambda watch: groups.get(watch, []),
+            groups=lambda watch, wanted=lambda _: True: [group for group in groups.get(watch, []) if wanted(group.key)],
             alerts=busy_alerts,
             notifications=lambda limit: [asdict(stored) for stored in self.kept.notifications.list(limit)],
             clock=self.clock,

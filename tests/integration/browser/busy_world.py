@@ -60,8 +60,8 @@ def foreign_verdict(name: str, text: str, at: float) -> Verdict:
 
 
 def foreign_verdicts() -> list[Verdict]:
-    """One for each hostile text, and one with an ordinary text to compare them with."""
-    texts = {"plain": PLAIN, **HOSTILE}
+    """One for each hostile text, and ordinary ones to compare them with."""
+    texts = {"plain": PLAIN, "plain-long": "word " * 2_000, **HOSTILE}
     return [foreign_verdict(name, text, NOW - 200 - place) for place, (name, text) in enumerate(texts.items())]
 
 
@@ -110,21 +110,31 @@ def busy_board() -> Board:
     scores = np.repeat(0.95 - np.arange(HOSTS) / HOSTS, METRICS) * np.tile(np.linspace(1, 0.3, METRICS), HOSTS)
     fleet = table("fleet", series, scores.tolist(), [_NAN] * len(series), [""] * len(series))
     texts = list(HOSTILE.values())
-    foreign = table("foreign", [foreign_series(text) for text in texts], [0.7] * len(texts), [0.7] * len(texts), ["spike"] * len(texts))
+    foreign = table(
+        "foreign",
+        [foreign_series(text) for text in texts],
+        [0.7] * len(texts),
+        [0.7] * len(texts),
+        ["spike"] * len(texts),
+    )
     host = labels_of({"instance": "host00.example.org:9100"})
-    said = verdict("fleet-0", "fleet", host, NOW - 300, group_score=0.9, summary="All cores of host00 are busy at once.")
+    said = verdict(
+        "fleet-0", "fleet", host, NOW - 300, group_score=0.9, summary="All cores of host00 are busy at once."
+    )
     pictures = [
         WatchPicture("fleet", "ok", "", NOW - 20, (fleet,), {host: said}, {host: 0.9}),
         WatchPicture("backups", "stale", "the newest value is 940 s old", NOW - 900),
         WatchPicture("tsdb-lag", "failed", f"http://tsdb:9090: 503 {HOSTILE['markup']}", NOW - 15),
-        WatchPicture(FOREIGN, "ok", "", NOW - 5, (foreign,), {one.group: one for one in foreign_verdicts()[1:]}),
+        WatchPicture(FOREIGN, "ok", "", NOW - 5, (foreign,), {one.group: one for one in foreign_verdicts()[2:]}),
     ]
     odd = [
         Model(text[:200], LINK, "llm", True, text[:200], text[:200], text[:200], "gguf", 10, 4096, status="loading")
         for text in texts
     ]
     servers = [
-        ServerHealth("lab", "http://lab:8080", True, "openai", "", (Model("qwen3", "qwen3", "unknown", None),), 0.1, NOW - 3),
+        ServerHealth(
+            "lab", "http://lab:8080", True, "openai", "", (Model("qwen3", "qwen3", "unknown", None),), 0.1, NOW - 3
+        ),
         ServerHealth("foreign", "http://foreign:1234", True, "v1", HOSTILE["markup"], tuple(odd), 0.1, NOW - 3),
         ServerHealth("gone", "http://gone:1234", False, None, "", (), 2.0, NOW - 3, "malformed", HOSTILE["markup"]),
     ]
@@ -141,7 +151,11 @@ def busy_board() -> Board:
 
 def busy_alerts() -> list[Alert]:
     """One pending, one firing, one about a hostile label."""
-    about = [("node-health", DB1, "pending"), ("fleet", (), "firing"), (FOREIGN, labels_of({"queue": HOSTILE["markup"]}), "firing")]
+    about = [
+        ("node-health", DB1, "pending"),
+        ("fleet", (), "firing"),
+        (FOREIGN, labels_of({"queue": HOSTILE["markup"]}), "firing"),
+    ]
     return [
         Alert(
             Subject(watch, "node_load1", labels),
@@ -185,7 +199,8 @@ def fill(path: Path, verdicts: Sequence[Verdict]) -> None:
     """Write verdicts into a journal's file in one transaction: 10,000 single ones would wait for the disk 10,000 times."""
     Journal(path).close()
     rows = [
-        (one.id, one.watch, json.dumps(one.group), one.at, one.outcome, json.dumps(to_document(one))) for one in verdicts
+        (one.id, one.watch, json.dumps(one.group), one.at, one.outcome, json.dumps(to_document(one)))
+        for one in verdicts
     ]
     connection = sqlite3.connect(path)
     with connection:
@@ -197,12 +212,18 @@ def fill(path: Path, verdicts: Sequence[Verdict]) -> None:
 
 def busy_journal(path: Path, verdicts: int = VERDICTS) -> Journal:
     """A journal with so many ordinary verdicts, the hostile ones, events and notifications."""
-    explained = verdict("triage-1", "", (), NOW - 400, answers="HighLatency on checkout", summary="The database is slow.")
+    explained = verdict(
+        "triage-1", "", (), NOW - 400, answers="HighLatency on checkout", summary="The database is slow."
+    )
     fill(path, [*many_verdicts(verdicts), *make_verdicts(), *foreign_verdicts(), explained])
     journal = Journal(path)
     for place, kind in enumerate(("loaded", "unloaded", "down", "up", "restarted")):
-        journal.put_event(Event("desk", kind, NOW - 60 * place - 60, {"model": "qwen3-8b", "detail": f"qwen3-8b: {kind}"}))
-    journal.put_event(Event("foreign", "loaded", NOW - 50, {"model": HOSTILE["markup"], "detail": HOSTILE["right-to-left"]}))
+        journal.put_event(
+            Event("desk", kind, NOW - 60 * place - 60, {"model": "qwen3-8b", "detail": f"qwen3-8b: {kind}"})
+        )
+    journal.put_event(
+        Event("foreign", "loaded", NOW - 50, {"model": HOSTILE["markup"], "detail": HOSTILE["right-to-left"]})
+    )
     for key in ('{}:{alertname="HighLatency"}', *HOSTILE.values()):
         alerts = [AlertState("f", "firing", "2026-02-02T02:00:00Z")]
         journal.notifications.take(

@@ -4,7 +4,6 @@
     let { left, right, top, bottom } = rect;
     for (let at = element; at && at !== document.documentElement; at = at.parentElement) {
       const style = getComputedStyle(at);
-      if (style.visibility === "hidden" || style.opacity === "0") return null;
       if (style.overflowX !== "visible" || style.overflowY !== "visible") {
         const box = at.getBoundingClientRect();
         left = Math.max(left, box.left); right = Math.min(right, box.right);
@@ -17,7 +16,8 @@
   const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
   for (let node = walker.nextNode(); node; node = walker.nextNode()) {
     const element = node.parentElement;
-    if (!node.data.trim() || element.closest("svg, script, style")) continue;
+    const visible = element.checkVisibility({ opacityProperty: true, visibilityProperty: true });
+    if (!node.data.trim() || !visible || element.closest("svg")) continue;
     const range = document.createRange();
     range.selectNodeContents(node);
     for (const rect of range.getClientRects()) {
@@ -36,10 +36,13 @@
     }
   });
   const root = document.documentElement;
+  const sticksOut = (element) => {
+    const seen = clip(element.getBoundingClientRect(), element.parentElement);
+    return seen && seen.right > root.clientWidth + 1;
+  };
   const wide = root.scrollWidth > root.clientWidth
-    ? [...document.body.querySelectorAll("*")]
-        .filter((element) => element.getBoundingClientRect().right > root.clientWidth + 1)
-        .slice(0, 5).map((element) => element.outerHTML.slice(0, 120))
+    ? [...document.body.querySelectorAll("*")].filter(sticksOut).map((element) => element.outerHTML.slice(0, 120))
     : [];
-  return { lines: lines.length, overlaps: overlaps.slice(0, 8), wide };
+  if (root.scrollWidth > root.clientWidth) wide.push(`${root.scrollWidth} of ${root.clientWidth}`);
+  return { lines: lines.length, overlaps: overlaps.slice(0, 8), wide: wide.slice(-6) };
 }

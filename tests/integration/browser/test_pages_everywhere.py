@@ -37,7 +37,8 @@ AXE = {"resultTypes": ["violations"]}
 @pytest.fixture(scope="module", params=LOOKS, ids=lambda look: f"{look[0]}-{look[1]}")
 def visit(request, browser, site):
     theme, width = request.param
-    with visiting(browser, site.url, theme=theme, width=width) as opened:
+    # axe waits by timers, so the clock must run.
+    with visiting(browser, site.url, theme=theme, width=width, frozen=False) as opened:
         yield opened
 
 
