@@ -23,7 +23,8 @@ from exporter.runtime import Runtime, make_services
 from exporter.screening.result import ScreenedGroup
 from exporter.series.labels import Labels
 from exporter.web.access import webhook_bearer
-from exporter.web.routes import WebDeps, create_app
+from exporter.web.deps import WebDeps
+from exporter.web.routes import create_app
 from exporter.web.server import WebServer
 
 logger = logging.getLogger(__name__)

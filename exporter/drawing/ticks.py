@@ -34,5 +34,5 @@ def time_ticks(begin: float, end: float, most: int = 5) -> list[float]:
     for step in _TIME_STEPS:
         first, last = math.ceil(begin / step), math.floor(end / step)
         if last - first < most:
-            return [place * step for place in range(first, last + 1)]
+            return [tick for tick in (place * step for place in range(first, last + 1)) if begin <= tick <= end]
     return []

@@ -24,6 +24,9 @@ _COLUMNS = 360
 _MARGIN = 0.09
 _EDGE = 6.0
 _HALF = 50.0
+_TICKS = 4
+_TEXT = 14.0
+"""Pixels that a line of text takes."""
 _LEFT = 14.0
 """Percent of the width that the values at the left take."""
 
@@ -65,6 +68,8 @@ class Drawn:
     upper: float
     stretches: Sequence[Stretch] = ()
     pins: Sequence[Pin] = ()
+    measure: float = 1.0
+    """The values of the axis are round multiples of this: 1024² where they are written as MiB."""
 
 
 def window_chart(drawn: Drawn, spell: Callable[[float], str]) -> Markup:
@@ -86,13 +91,16 @@ def window_chart(drawn: Drawn, spell: Callable[[float], str]) -> Markup:
         return Markup(f"{head}</svg>")  # noqa: S704 - foreign text is escaped
     scale = Scale(float(drawn.times[0]), float(drawn.times[-1]), *reach, PLOT, _EDGE, _MARGIN)
     stretched = "".join([*_shades(drawn, scale), _band(drawn, scale), *_lines(drawn, scale)])
+    smallest, largest = (scale.smallest / drawn.measure, scale.largest / drawn.measure)
+    ticks = [tick * drawn.measure for tick in value_ticks(smallest, largest, _TICKS)] or [scale.largest]
     parts = [
         head,
-        *_value_axis(scale, spell),
+        *_grid(ticks, scale),
         (
             f'<svg viewBox="0 0 {PLOT.width:g} {PLOT.height:g}" width="100%" height="{PLOT.height:g}" '
             f'preserveAspectRatio="none">{stretched}</svg>'
         ),
+        *_values(ticks, scale, spell),
         *_names(drawn, scale),
         _newest(drawn, scale),
         *_pins(drawn, scale),
@@ -125,12 +133,18 @@ def time_axis(begin: float, end: float, height: float, edge: float = 0.0) -> lis
     return texts
 
 
-def _value_axis(scale: Scale, spell: Callable[[float], str]) -> list[str]:
-    ticks = value_ticks(scale.smallest, scale.largest, 3) or [scale.largest]
+def _grid(ticks: Sequence[float], scale: Scale) -> list[str]:
     return [
-        f'<line class="grid" x1="0" x2="100%" y1="{scale.y(tick):.1f}" y2="{scale.y(tick):.1f}"/>'
-        f'<text class="tick-text" x="3" y="{scale.y(tick) - 4:.1f}">{escape(spell(tick))}</text>'
-        for tick in ticks
+        f'<line class="grid" x1="0" x2="100%" y1="{scale.y(tick):.1f}" y2="{scale.y(tick):.1f}"/>' for tick in ticks
+    ]
+
+
+def _values(ticks: Sequence[float], scale: Scale, spell: Callable[[float], str]) -> list[str]:
+    # Above its line, below where the picture ends.
+    heights = [scale.y(tick) - 4 if scale.y(tick) > _TEXT else scale.y(tick) + _TEXT for tick in ticks]
+    return [
+        f'<text class="tick-text" x="3" y="{height:.1f}">{escape(spell(tick))}</text>'
+        for tick, height in zip(ticks, heights, strict=True)
     ]
 
 

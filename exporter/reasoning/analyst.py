@@ -10,7 +10,7 @@ from exporter.reasoning.asking import Answered, put
 from exporter.reasoning.checks import ParsedAnswer, Problem, parse_answer
 from exporter.reasoning.image import IMAGE_TOKENS
 from exporter.reasoning.memory import Memory
-from exporter.reasoning.pictures import picture_of
+from exporter.reasoning.pictures import MOST_PICTURES, Picture, picture_of
 from exporter.reasoning.prompt import build_request, image_of, system_prompt, transcript
 from exporter.reasoning.replay import Ask
 from exporter.reasoning.room import Room
@@ -258,8 +258,16 @@ def _verdict(case: _Case, exchange: _Exchange, prefix: int, chart_problem: str) 
         prompt_tokens_estimated=prefix + snapshot.estimated_tokens + chart if snapshot.shown else 0,
         predictions=exchange.predictions,
         request=replace(exchange.request, messages=()) if exchange.request else None,
-        pictures=tuple(picture_of(one.id, one.series) for one in snapshot.shown),
+        pictures=_pictures(snapshot, parsed),
     )
+
+
+def _pictures(snapshot: Snapshot, parsed: ParsedAnswer | None) -> tuple[Picture, ...]:
+    """Of the most anomalous series, in the order of the snapshot."""
+    said = {finding.series: finding.llm_score for finding in parsed.findings} if parsed else {}
+    ranked = sorted(snapshot.shown, key=lambda one: -said.get(one.series.series, 0.0))
+    kept = {one.id for one in ranked[:MOST_PICTURES]}
+    return tuple(picture_of(one.id, one.series) for one in snapshot.shown if one.id in kept)
 
 
 def _other_model(predictions: tuple[Prediction, ...], first: Model) -> tuple[str, ...]:

@@ -7,7 +7,9 @@ from exporter.drawing.curves import extremes
 from exporter.screening.result import Alarm, ScreenedSeries
 from exporter.series.labels import Series
 
-_COLUMNS = 40
+MOST_PICTURES = 12
+"""With a verdict: those of the series that the model, or else the screen, found most anomalous."""
+_COLUMNS = 32
 """A picture keeps the extremes of so many stretches of time: at most three instants of each."""
 
 
@@ -39,12 +41,18 @@ def picture_of(name: str, one: ScreenedSeries) -> Picture:
         id=name,
         series=one.series,
         begin=begin,
-        offsets=tuple(round(float(one.times[instant]) - begin, 1) for instant in instants),
+        offsets=tuple(_short(float(one.times[instant]) - begin) for instant in instants),
         values=tuple(rounded(float(one.values[instant])) for instant in instants),
         lower=rounded(one.expected_lower),
         upper=rounded(one.expected_upper),
         alarms=one.alarms,
     )
+
+
+def _short(seconds: float) -> float:
+    """To a tenth, whole numbers without a point: thousands of them are kept."""
+    tenths = round(seconds, 1)
+    return int(tenths) if tenths.is_integer() else tenths
 
 
 def rounded(value: float) -> float:

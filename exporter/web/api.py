@@ -1,99 +1,31 @@
-"""The JSON API: the same facts as on the pages, for programs."""
+"""The JSON API's documents: the same facts as on the pages, for programs."""
 
-import json
 import math
 from collections.abc import Mapping
-from datetime import datetime
+from dataclasses import asdict
 from typing import Any
-
-from werkzeug.exceptions import BadRequest
-from werkzeug.wrappers import Request, Response
 
 from exporter import __version__
 from exporter.board import Board, WatchPicture
 from exporter.lmstudio.wire import ServerHealth
 from exporter.reasoning.verdict import Verdict
-from exporter.web.verdicts import Happened
-from exporter.web.views import WatchView, watch_view
+from exporter.screening.result import ScreenedSeries
+from exporter.web.kept import Happened
+from exporter.web.servers import ServerDetail
+from exporter.web.views import SeriesView, WatchView, watch_view
+from exporter.web.watchviews import GroupView, WatchDetail
 
-MOST_ROWS = 1000
-_DEFAULT_ROWS = 100
 _STATUS_SERIES = 5
+_LARGE = ("pictures", "request")
 
 
-def success(data: Any) -> Response:
-    """`{"status": "success", "data": …}`."""
-    return _json({"status": "success", "data": data}, 200)
+def status(board: Board, newest: Mapping[str, Any] | None) -> dict[str, Any]:
+    """What is known at present, as JSON types.
 
-
-def failure(code: int, text: str) -> Response:
-    """`{"status": "error", "error": …}`."""
-    return _json({"status": "error", "error": text}, code)
-
-
-def _json(document: Mapping[str, Any], code: int) -> Response:
-    body = json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    return Response(body + "\n", status=code, content_type="application/json; charset=utf-8")
-
-
-def verdict_query(request: Request) -> dict[str, Any]:
-    """The arguments of a search for verdicts, as the journal takes them.
-
-    Raises:
-        BadRequest: an argument is not what it should be; says which and why.
+    Args:
+        board: the present.
+        newest: the document of the newest verdict; None where there is none.
     """
-    return {
-        "watch": request.args.get("watch"),
-        "since": _instant(request, "since"),
-        "before": request.args.get("before"),
-        "limit": limit_of(request),
-    }
-
-
-def event_query(request: Request) -> dict[str, Any]:
-    """The arguments of a search for events, as the journal takes them.
-
-    Raises:
-        BadRequest: an argument is not what it should be; says which and why.
-    """
-    return {"server": request.args.get("server"), "since": _instant(request, "since"), "limit": limit_of(request)}
-
-
-def event(found: Happened) -> dict[str, Any]:
-    """One event, as JSON types."""
-    return {**found.document, "server": found.server, "kind": found.kind, "at": found.at}
-
-
-def limit_of(request: Request) -> int:
-    """How many rows are asked for.
-
-    Raises:
-        BadRequest: not a number from 1 to 1000.
-    """
-    text = request.args.get("limit", str(_DEFAULT_ROWS))
-    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= MOST_ROWS:
-        raise BadRequest(f"limit must be a whole number from 1 to {MOST_ROWS}, not {text!r}")
-    return int(text)
-
-
-def _instant(request: Request, name: str) -> float | None:
-    text = request.args.get(name)
-    if text is None:
-        return None
-    try:
-        instant = float(text)
-    except ValueError:
-        try:
-            instant = datetime.fromisoformat(text).timestamp()
-        except (ValueError, OverflowError):
-            instant = math.nan
-    if not math.isfinite(instant):
-        raise BadRequest(f"{name} must be Unix seconds or a time like 2026-01-31T12:00:00Z, not {text!r}")
-    return instant
-
-
-def status(board: Board) -> dict[str, Any]:
-    """What is known at present, as JSON types."""
     return {
         "version": __version__,
         "started_at": board.started_at,
@@ -103,7 +35,7 @@ def status(board: Board) -> dict[str, Any]:
             "last_success_at": board.reload.last_success_at,
             "error": board.reload.error,
         },
-        "servers": [_server(health) for health in board.servers.values()],
+        "servers": [server(health) for health in board.servers.values()],
         "sources": [
             {
                 "source": state.source,
@@ -118,10 +50,22 @@ def status(board: Board) -> dict[str, Any]:
             for state in board.sources.values()
         ],
         "watches": [_watch(picture, watch_view(picture, _STATUS_SERIES)) for picture in board.watches.values()],
+        "newest_verdict": None if newest is None else _newest(newest),
     }
 
 
-def _server(health: ServerHealth) -> dict[str, Any]:
+def listed(document: Mapping[str, Any]) -> dict[str, Any]:
+    """A verdict among others: without what is large."""
+    return {name: value for name, value in document.items() if name not in _LARGE}
+
+
+def event(found: Happened) -> dict[str, Any]:
+    """One event, as JSON types."""
+    return {**found.document, "server": found.server, "kind": found.kind, "at": found.at}
+
+
+def server(health: ServerHealth) -> dict[str, Any]:
+    """One server as its newest poll found it."""
     return {
         "server": health.server,
         "url": health.url,
@@ -144,6 +88,55 @@ def _server(health: ServerHealth) -> dict[str, Any]:
             }
             for model in health.models
         ],
+    }
+
+
+def server_detail(detail: ServerDetail) -> dict[str, Any]:
+    """One server with figures, states over time, events and failures."""
+    return {
+        **server(detail.health),
+        "circuit": detail.circuit or None,
+        "figures": {row.model.id: asdict(row.figures) for row in detail.models},
+        "states": [
+            {
+                "name": lane.name,
+                "spans": [{"begin": span.begin, "end": span.end, "state": span.state} for span in lane.spans],
+            }
+            for lane in detail.lanes
+        ],
+        "events": [event(found) for found in detail.events],
+        "failures": [
+            {
+                "id": view.id,
+                "watch": view.watch,
+                "at": view.at,
+                "outcome": view.outcome,
+                "problems": list(view.problems),
+            }
+            for view in detail.failures
+        ],
+    }
+
+
+def watch_detail(detail: WatchDetail) -> dict[str, Any]:
+    """One watch with its groups, the histories of what is odd, and one page of its series."""
+    picture, page = detail.picture, detail.series
+    return {
+        "watch": picture.name,
+        "state": picture.state,
+        "reason": picture.reason,
+        "at": picture.at,
+        "threshold": picture.threshold,
+        "group_by": list(picture.group_by),
+        "score": detail.top,
+        "series_total": detail.total,
+        "suspicious": detail.suspicious,
+        "groups": [_group(group) for group in detail.groups],
+        "histories": [_history(one) for group in detail.charted for one in group.series],
+        "page": page.page,
+        "pages": page.pages,
+        "series_found": page.found,
+        "series": [_series(row) for row in page.rows],
     }
 
 
@@ -172,3 +165,55 @@ def _verdict(verdict: Verdict) -> dict[str, Any]:
         "score": verdict.group_score,
         "summary": verdict.summary,
     }
+
+
+def _newest(document: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "id": document["id"],
+        "watch": document["watch"],
+        "at": document["at"],
+        "score": document.get("group_score"),
+        "summary": document.get("summary", ""),
+    }
+
+
+def _group(group: GroupView) -> dict[str, Any]:
+    return {
+        "group": dict(group.key),
+        "series": group.total,
+        "suspicious": group.suspicious,
+        "score": group.top,
+        "verdict": _verdict(group.verdict) if group.verdict else None,
+    }
+
+
+def _series(row: SeriesView) -> dict[str, Any]:
+    return {
+        "metric": row.series.name,
+        "labels": dict(row.series.labels),
+        "unit": row.series.unit,
+        "score": row.score,
+        "screen": row.screen,
+        "model": row.llm,
+        "confidence": row.confidence,
+        "kind": row.kind or None,
+    }
+
+
+def _history(one: ScreenedSeries) -> dict[str, Any]:
+    return {
+        "metric": one.series.name,
+        "labels": dict(one.series.labels),
+        "unit": one.series.unit,
+        "score": _finite(one.score),
+        "kind": one.kind,
+        "times": one.times.tolist(),
+        "values": [_finite(value) for value in one.values.tolist()],
+        "expected": [_finite(one.expected_lower), _finite(one.expected_upper)],
+        "evidence": [fact.text for fact in one.evidence],
+        "alarms": [asdict(alarm) for alarm in one.alarms],
+    }
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None

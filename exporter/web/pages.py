@@ -1,31 +1,33 @@
-"""The pages: what is on the board, as HTML that needs no script. Everything from outside is escaped by the templates."""
+"""The pages: what is on the board and in the journal, as HTML that needs no script."""
 
-from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
+import shlex
+from collections.abc import Mapping, Sequence
 from typing import Any
-
-import jinja2
-import numpy as np
-from markupsafe import Markup
+from urllib.parse import quote, urlsplit
 
 from exporter import __version__
+from exporter.alerting.alert import Alert
 from exporter.board import Board, WatchPicture
 from exporter.clock import Clock
-from exporter.drawing import wording
+from exporter.drawing import timelines
 from exporter.metrics.catalogue import CATALOGUE
-from exporter.reasoning.verdict import Verdict
-from exporter.screening.result import THRESHOLD, ScreenedSeries
-from exporter.series.frame import FloatArray
 from exporter.shipped import runbooks
-from exporter.web import charts
+from exporter.web import graphs
+from exporter.web.kept import Brief, Happened, Kept
 from exporter.web.markdown import to_html
-from exporter.web.verdicts import Happened, Kept, VerdictView
-from exporter.web.views import Windows, group_views, server_views, troubled_sources, watch_view, watch_views
+from exporter.web.query import OUTCOMES, VerdictQuery
+from exporter.web.reading import TIMELINE_SECONDS
+from exporter.web.rendering import environment
+from exporter.web.servers import ServerDetail
+from exporter.web.verdicts import VerdictView
+from exporter.web.views import server_views, shown_watches, troubled_sources, watch_views
+from exporter.web.watchviews import SeriesQuery, watch_detail
+from exporter.web.windows import Windows
 
+JOURNAL_ROWS = 50
 _LANDING_SERIES = 5
-_WATCH_SERIES = 200
-_WATCH_GROUPS = 12
-_GROUP_CHARTS = 6
+_SHOWN_ALERTS = 12
+_SHORTEST_TIMELINE = 3600.0
 
 
 class Pages:
@@ -40,7 +42,8 @@ class Pages:
     def __init__(self, windows: Windows, clock: Clock, base: str = "") -> None:
         self._windows = windows
         self._clock = clock
-        self._templates = _environment()
+        self._base = base
+        self._templates = environment()
         self._templates.globals.update(base=base, version=__version__)
 
     def landing(
@@ -49,11 +52,12 @@ class Pages:
         verdicts: Sequence[Kept] | None,
         events: Sequence[Happened],
         came_in: Sequence[Mapping[str, Any]] = (),
+        alerts: Sequence[Alert] = (),
     ) -> str:
-        """Servers, watches, the last events, verdicts and notifications at a glance; None where verdicts cannot be read."""
+        """Servers, watches, alerts, the last events, verdicts and notifications at a glance; None where verdicts cannot be read."""
         servers = server_views(board)
         watches = watch_views(board, self._windows, _LANDING_SERIES)
-        troubled = troubled_sources(board)
+        ranked = sorted(alerts, key=lambda alert: (alert.state != "firing", -alert.score))
         return self._render(
             "landing.html",
             board=board,
@@ -63,27 +67,79 @@ class Pages:
             watches=watches,
             suspicious=sum(view.suspicious for view in watches),
             total=sum(view.total for view in watches),
-            troubled=troubled,
+            troubled=troubled_sources(board),
             targets=len(board.sources),
             verdicts=_views(verdicts),
             events=events,
             came_in=came_in,
+            firing=sum(alert.state == "firing" for alert in alerts),
+            alerts=ranked[:_SHOWN_ALERTS],
+            more_alerts=max(0, len(ranked) - _SHOWN_ALERTS),
         )
 
-    def watch(self, picture: WatchPicture, verdicts: Sequence[Kept] | None) -> str:
-        """One watch: charts of its groups, all scores, its verdicts; None where those cannot be read."""
-        groups = group_views(picture, self._windows, _WATCH_GROUPS, _GROUP_CHARTS)
+    def watch(
+        self, picture: WatchPicture, query: SeriesQuery, verdicts: Sequence[Kept] | None, briefs: Sequence[Brief]
+    ) -> str:
+        """One watch: charts of what is odd, its verdicts over time, its series in pages; None where verdicts cannot be read."""
+        now = self._clock.now()
+        oldest = briefs[-1].at if briefs else now
+        begin = min(max(oldest, now - TIMELINE_SECONDS), now - _SHORTEST_TIMELINE)
         return self._render(
             "watch.html",
-            view=watch_view(picture, _WATCH_SERIES),
-            groups=groups,
-            hidden_groups=len(self._windows.groups(picture)) - len(groups),
+            view=watch_detail(picture, self._windows, query),
+            lanes=graphs.verdict_lanes(briefs, self._base, begin, now),
+            lane_axis=timelines.axis(begin, now),
+            arguments={"q": query.text, "group": query.group, "odd": query.odd},
             verdicts=_views(verdicts),
         )
 
-    def verdict(self, kept: Kept) -> str:
-        """One verdict with its evidence, prompt and answer."""
-        return self._render("verdict.html", view=VerdictView.of(kept.document))
+    def server(self, detail: ServerDetail) -> str:
+        """One server: its models and figures, its states over time, what happened and what failed."""
+        now = self._clock.now()
+        return self._render(
+            "server.html",
+            view=detail,
+            lanes=[(lane.name, graphs.state_lane(lane, detail, now)) for lane in detail.lanes],
+            lane_axis=timelines.axis(detail.begin, now),
+        )
+
+    def journal(
+        self, board: Board, query: VerdictQuery, arguments: Mapping[str, str], found: Sequence[Kept] | None
+    ) -> str:
+        """Verdicts as they are searched for; None where the journal cannot be read.
+
+        Args:
+            board: the present.
+            query: what is searched for.
+            arguments: of the request, for the form and the links.
+            found: one more than is shown where there is another page.
+        """
+        shown = (found or ())[: query.limit]
+        names = ("watch", "outcome", "since", "anomalous")
+        return self._render(
+            "journal.html",
+            query=query,
+            arguments={name: arguments.get(name, "") for name in names},
+            watches=[picture.name for picture in shown_watches(board)],
+            outcomes=OUTCOMES,
+            verdicts=None if found is None else _views(shown),
+            next_before=shown[-1].id if found is not None and len(found) > query.limit else "",
+        )
+
+    def verdict(self, kept: Kept, *, own_url: str, server_url: str) -> str:
+        """One verdict with its evidence, prompt and answer.
+
+        Args:
+            kept: the verdict.
+            own_url: under which address this lmwatch is asked.
+            server_url: of the server that answered; empty where it is not known any more.
+        """
+        view = VerdictView.of(kept.document)
+        return self._render("verdict.html", view=view, replay=_replay(view, own_url, server_url))
+
+    def config(self, text: str) -> str:
+        """The configuration that runs, without secrets."""
+        return self._render("config.html", text=text)
 
     def metrics_explained(self) -> str:
         """The catalogue of what is exposed."""
@@ -105,70 +161,15 @@ def _views(verdicts: Sequence[Kept] | None) -> list[VerdictView] | None:
     return None if verdicts is None else [VerdictView.of(kept.document) for kept in verdicts]
 
 
-def _environment() -> jinja2.Environment:
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("exporter.web"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(_FILTERS)
-    return environment
+def _replay(view: VerdictView, own_url: str, server_url: str) -> str:
+    """The command that puts the same question again; empty where the verdict keeps none. It holds no secret."""
+    if not view.replayable:
+        return ""
+    asked = shlex.quote(f"{own_url}/api/v1/verdicts/{quote(view.id, safe='')}/request")
+    target = shlex.quote(f"{_without_user(server_url) or 'http://SERVER:1234'}/v1/chat/completions")
+    return f"curl -sS {asked} |\n  curl -sS {target} -H 'Content-Type: application/json' --data-binary @-"
 
 
-def _sparkline(one: ScreenedSeries) -> Markup:
-    return charts.curve(f"history of {one.series}", one.values, _band(one), charts.SPARKLINE)
-
-
-def _chart(one: ScreenedSeries) -> Markup:
-    unit = one.series.unit
-    return charts.curve(
-        f"history of {one.series}",
-        one.values,
-        _band(one),
-        charts.CHART,
-        lambda value: wording.number(value, unit),
-    )
-
-
-def _band(one: ScreenedSeries) -> tuple[float, float]:
-    return one.expected_lower, one.expected_upper
-
-
-def _newest(values: FloatArray) -> float | None:
-    known = values[~np.isnan(values)]
-    return float(known[-1]) if known.size else None
-
-
-def _clock_time(times: FloatArray, place: int) -> str:
-    return datetime.fromtimestamp(times[place], UTC).strftime("%H:%M UTC") if times.size else ""
-
-
-def _worst_verdict(picture: WatchPicture) -> Verdict | None:
-    """What the model said about the group it finds most anomalous, if it finds any so."""
-    anomalous = [
-        (verdict.group_score, verdict.id, verdict)
-        for verdict in picture.verdicts.values()
-        if verdict.group_score is not None and verdict.group_score > THRESHOLD and verdict.summary
-    ]
-    return max(anomalous)[2] if anomalous else None
-
-
-_FILTERS: Mapping[str, Callable[..., object]] = {
-    "ago": wording.ago,
-    "chart": _chart,
-    "duration": wording.duration,
-    "edge": wording.edge,
-    "first_time": lambda times: _clock_time(times, 0),
-    "known": lambda value: None if np.isnan(value) else float(value),
-    "labels": wording.label_text,
-    "last_time": lambda times: _clock_time(times, -1),
-    "meter": charts.meter,
-    "newest": _newest,
-    "number": wording.number,
-    "severity": charts.severity,
-    "sparkline": _sparkline,
-    "utc": wording.utc,
-    "worst_verdict": _worst_verdict,
-}
+def _without_user(url: str) -> str:
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl().rstrip("/")

@@ -1,75 +1,31 @@
 """A kept verdict's JSON document as what the pages show. Documents of older versions may lack parts."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
-from exporter.metrics.labelling import beside_ours
+import numpy as np
+
+from exporter.drawing.windows import Pin
+from exporter.reasoning.document import request_of
+from exporter.screening.evidence import numbers_in
+from exporter.screening.result import Alarm
+from exporter.series.frame import FloatArray
 from exporter.series.labels import Labels, Series, labels_of
 
 
-class OnGroup(Protocol):
-    """A verdict, wherever it is kept."""
+@dataclass(frozen=True, eq=False)
+class PictureView:
+    """One series as it was judged."""
 
-    @property
-    def id(self) -> str:
-        """Names the verdict."""
-        ...
-
-    @property
-    def group(self) -> Labels:
-        """What it is about."""
-        ...
-
-    @property
-    def at(self) -> float:
-        """Unix seconds."""
-        ...
-
-
-class Kept(OnGroup, Protocol):
-    """A verdict as the journal hands it out."""
-
-    @property
-    def document(self) -> Mapping[str, Any]:
-        """The whole verdict as JSON types."""
-        ...
-
-
-class Happened(Protocol):
-    """An event as the journal hands it out."""
-
-    @property
-    def server(self) -> str:
-        """Which server it happened to."""
-        ...
-
-    @property
-    def kind(self) -> str:
-        """What happened."""
-        ...
-
-    @property
-    def at(self) -> float:
-        """Unix seconds."""
-        ...
-
-    @property
-    def document(self) -> Mapping[str, Any]:
-        """What is known of it as JSON types."""
-        ...
-
-
-def newest_for(labels: Mapping[str, str], verdicts: Iterable[OnGroup]) -> str | None:
-    """The id of the newest verdict on the group that a series with these labels belongs to; None where there is none.
-
-    Args:
-        labels: as they are exposed; more than those of the group are no harm.
-        verdicts: of one watch, in any order.
-    """
-    fitting = [one for one in verdicts if set(beside_ours(one.group)) <= set(labels.items())]
-    # Where a group without labels takes what lacks them, the one that says more is the series' own.
-    return max(fitting, key=lambda one: (len(one.group), one.at)).id if fitting else None
+    series: Series
+    times: FloatArray
+    values: FloatArray
+    lower: float
+    upper: float
+    alarms: tuple[Alarm, ...]
+    pins: tuple[Pin, ...]
+    """The values that cited facts name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +41,8 @@ class FindingView:
     grounded: bool
     cited: tuple[tuple[str, str], ...]
     """Id and text of each cited fact; the text is empty where there was no such fact."""
+    picture: PictureView | None
+    """None where the document keeps none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +74,10 @@ class VerdictView:
     calls: int
     answers: str
     """Which alerts it explains; empty for a verdict on a watch."""
+    pictures: tuple[PictureView, ...]
+    """Of series that no finding is about."""
+    replayable: bool
+    """Whether the question can be put again."""
 
     @property
     def headline(self) -> str:
@@ -127,6 +89,11 @@ class VerdictView:
         """Read a verdict's document."""
         facts = tuple((fact["id"], fact["series_id"], fact["text"]) for fact in document.get("facts", ()))
         texts = {name: text for name, _, text in facts}
+        pictures = {_identity(picture["series"]): picture for picture in document.get("pictures", ())}
+        findings = tuple(
+            _finding(finding, texts, pictures.pop(_identity(finding["series"]), None))
+            for finding in _by_score(document.get("findings", ()))
+        )
         calls = document.get("predictions", ())
         return cls(
             id=document["id"],
@@ -140,7 +107,7 @@ class VerdictView:
             summary=document.get("summary", ""),
             cause=document.get("cause", ""),
             next_steps=document.get("next_steps", ""),
-            findings=tuple(_finding(finding, texts) for finding in _by_score(document.get("findings", ()))),
+            findings=findings,
             problems=tuple(document.get("problems", ())),
             facts=facts,
             prompt=document.get("prompt", ""),
@@ -152,6 +119,8 @@ class VerdictView:
             seconds=sum(call.get("duration_seconds") or 0.0 for call in calls),
             calls=len(calls),
             answers=document.get("answers", ""),
+            pictures=tuple(_picture(picture, ()) for picture in pictures.values()),
+            replayable=request_of(document) is not None,
         )
 
 
@@ -159,17 +128,64 @@ def _by_score(findings: Any) -> list[Mapping[str, Any]]:
     return sorted(findings, key=lambda finding: -(finding.get("llm_score") or 0.0))
 
 
-def _finding(document: Mapping[str, Any], texts: Mapping[str, str]) -> FindingView:
-    series = document["series"]
+def _finding(document: Mapping[str, Any], texts: Mapping[str, str], picture: Mapping[str, Any] | None) -> FindingView:
+    cited = tuple((name, texts.get(name, "")) for name in document.get("evidence", ()))
     return FindingView(
-        series=Series(series["name"], labels_of(series.get("labels", {})), unit=series.get("unit", "")),
+        series=_series(document["series"]),
         screen_score=document.get("screen_score"),
         llm_score=document.get("llm_score"),
         confidence=document.get("confidence"),
         kind=document.get("kind") or "",
         text=document.get("text", ""),
         grounded=document.get("grounded", False),
-        cited=tuple((name, texts.get(name, "")) for name in document.get("evidence", ())),
+        cited=cited,
+        picture=_picture(picture, cited) if picture else None,
+    )
+
+
+def _identity(series: Mapping[str, Any]) -> tuple[str, Labels]:
+    return series["name"], labels_of(series.get("labels", {}))
+
+
+def _series(document: Mapping[str, Any]) -> Series:
+    return Series(*_identity(document), unit=document.get("unit", ""))
+
+
+def _picture(document: Mapping[str, Any], cited: Sequence[tuple[str, str]]) -> PictureView:
+    times = document["begin"] + np.array(document["offsets"], dtype=np.float64)
+    values = np.array([_number(value) for value in document["values"]], dtype=np.float64)
+    return PictureView(
+        series=_series(document["series"]),
+        times=times,
+        values=values,
+        lower=_number(document.get("lower")),
+        upper=_number(document.get("upper")),
+        alarms=tuple(Alarm(**alarm) for alarm in document.get("alarms", ())),
+        pins=pins(times, values, cited),
+    )
+
+
+def _number(value: float | None) -> float:
+    return float("nan") if value is None else value
+
+
+def pins(times: FloatArray, values: FloatArray, cited: Sequence[tuple[str, str]]) -> tuple[Pin, ...]:
+    """Where the values stand that cited facts name: of each fact the first number that is one, where it stood last.
+
+    Args:
+        times: [instants], Unix seconds.
+        values: [instants], to 4 significant digits as in the facts.
+        cited: id and text of each fact.
+    """
+    named: dict[int, list[str]] = {}
+    for name, text in cited:
+        for number in numbers_in(text):
+            found = np.flatnonzero(np.isclose(values, number, rtol=1e-9, atol=0.0))
+            if found.size:
+                named.setdefault(int(found[-1]), []).append(name)
+                break
+    return tuple(
+        Pin(float(times[instant]), float(values[instant]), ", ".join(names)) for instant, names in sorted(named.items())
     )
 
 

@@ -1,6 +1,6 @@
-"""What the pages show, worked out from the board and the windows. Templates only place it."""
+"""What the overview shows, worked out from the board and the windows. Templates only place it."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,12 +9,12 @@ from exporter.board import Board, ScoreTable, WatchPicture
 from exporter.config.watches import HEARTBEAT_WATCH
 from exporter.lmstudio.wire import Model, ServerHealth
 from exporter.reasoning.verdict import Verdict
-from exporter.screening.result import THRESHOLD, ScreenedGroup, ScreenedSeries
+from exporter.screening.groups import group_key
+from exporter.screening.result import THRESHOLD, ScreenedSeries
 from exporter.series.frame import FloatArray
 from exporter.series.labels import Labels, Series
 from exporter.sources.collected import Collected
-
-GroupsOf = Callable[[str], Sequence[ScreenedGroup]]
+from exporter.web.windows import Windows
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,7 +27,7 @@ class SeriesView:
     llm: float | None
     confidence: float | None
     kind: str
-    history: ScreenedSeries | None
+    history: ScreenedSeries | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,17 +43,6 @@ class WatchView:
 
 
 @dataclass(frozen=True, eq=False)
-class GroupView:
-    """One group of a watch: the charts of its most anomalous series, and its verdict."""
-
-    key: Labels
-    total: int
-    suspicious: int
-    series: tuple[ScreenedSeries, ...]
-    verdict: Verdict | None
-
-
-@dataclass(frozen=True, eq=False)
 class ServerView:
     """One server, its models with the loaded ones first."""
 
@@ -62,32 +51,10 @@ class ServerView:
     unloaded: int
 
 
-class Windows:
-    """The groups of watches with their histories, worked out once for each picture: the pages ask often."""
-
-    def __init__(self, groups_of: GroupsOf) -> None:
-        self._groups_of = groups_of
-        self._kept: dict[str, tuple[WatchPicture, Sequence[ScreenedGroup]]] = {}
-
-    def groups(self, picture: WatchPicture) -> Sequence[ScreenedGroup]:
-        """The watch's groups as they are with this picture."""
-        kept = self._kept.get(picture.name)
-        if kept is not None and kept[0] is picture:
-            return kept[1]
-        groups = self._groups_of(picture.name)
-        self._kept[picture.name] = (picture, groups)
-        return groups
-
-    def keep_only(self, watches: Iterable[str]) -> None:
-        """Free what is kept for watches that are gone."""
-        for name in set(self._kept) - set(watches):
-            self._kept.pop(name, None)
-
-
 def server_views(board: Board) -> list[ServerView]:
-    """All servers; of their models those that are, or may be, loaded."""
+    """All servers, those that are down first; of their models those that are, or may be, loaded."""
     views = []
-    for health in board.servers.values():
+    for health in sorted(board.servers.values(), key=lambda health: health.up):
         shown = tuple(model for model in health.models if model.loaded is not False) if health.up else ()
         views.append(ServerView(health, shown, len(health.models) - len(shown) if health.up else 0))
     return views
@@ -98,11 +65,15 @@ def troubled_sources(board: Board) -> list[Collected]:
     return [state for state in board.sources.values() if not state.up]
 
 
+def shown_watches(board: Board) -> list[WatchPicture]:
+    """The watches of the user: all but the heartbeat's."""
+    return [picture for name, picture in board.watches.items() if name != HEARTBEAT_WATCH]
+
+
 def watch_views(board: Board, windows: Windows, rows: int) -> list[WatchView]:
     """All watches of the user, the one with the highest score first."""
     windows.keep_only(board.watches)
-    pictures = [picture for name, picture in board.watches.items() if name != HEARTBEAT_WATCH]
-    views = [watch_view(picture, rows, windows, least=THRESHOLD) for picture in pictures]
+    views = [watch_view(picture, rows, windows, least=THRESHOLD) for picture in shown_watches(board)]
     return sorted(views, key=lambda view: (-(view.top if view.top is not None else -1.0), view.picture.name))
 
 
@@ -115,61 +86,64 @@ def watch_view(picture: WatchPicture, rows: int, windows: Windows | None = None,
         windows: where histories come from; None for none.
         least: series with a lower score are left out, except the very first three.
     """
-    scores = _joined(picture.tables, "anomaly")
+    scores = joined(picture.tables, "anomaly")
     ranked = [index for index in np.argsort(-scores, kind="stable")[:rows].tolist() if not np.isnan(scores[index])]
     chosen = [index for place, index in enumerate(ranked) if place < 3 or scores[index] > least]
-    histories = _histories(windows.groups(picture)) if chosen and windows else {}
+    views = [series_view(picture.tables, index) for index in chosen]
     return WatchView(
         picture=picture,
         top=float(scores[ranked[0]]) if ranked else None,
         total=len(scores),
         suspicious=int(np.count_nonzero(scores > THRESHOLD)),
-        rows=tuple(_series_view(picture.tables, index, histories) for index in chosen),
+        rows=tuple(_with_histories(picture, views, windows) if windows else views),
     )
 
 
-def group_views(picture: WatchPicture, windows: Windows, groups: int, series: int) -> list[GroupView]:
-    """A watch's groups, the most anomalous first; only so many groups, and so many series of each."""
-    views = [
-        GroupView(group.key, group.total, group.suspicious, group.series[:series], picture.verdicts.get(group.key))
-        for group in windows.groups(picture)
-    ]
-    return sorted(views, key=_group_rank, reverse=True)[:groups]
-
-
-def _group_rank(view: GroupView) -> tuple[float, float]:
-    judged = view.verdict.group_score if view.verdict is not None else None
-    screened = view.series[0].score if view.series else float("nan")
-    return (-1.0 if np.isnan(screened) else screened, judged or 0.0)
-
-
-def _joined(tables: tuple[ScoreTable, ...], column: str) -> FloatArray:
+def joined(tables: tuple[ScoreTable, ...], column: str) -> FloatArray:
+    """[series] over all tables: one column of them."""
     return np.concatenate([getattr(table, column) for table in tables]) if tables else np.empty(0)
 
 
-def _histories(groups: Sequence[ScreenedGroup]) -> dict[tuple[str, Labels], ScreenedSeries]:
-    return {(one.series.name, one.series.labels): one for group in groups for one in group.series}
-
-
-def _series_view(
-    tables: tuple[ScoreTable, ...],
-    index: int,
-    histories: dict[tuple[str, Labels], ScreenedSeries],
-) -> SeriesView:
+def series_view(tables: tuple[ScoreTable, ...], index: int) -> SeriesView:
+    """One series of the tables, counted over all of them, without its history."""
     for table in tables:
         if index < len(table.series):
             break
         index -= len(table.series)
-    series = table.series[index]
     return SeriesView(
-        series=series,
+        series=table.series[index],
         score=_known(table.anomaly[index]),
         screen=_known(table.screen[index]),
         llm=_known(table.llm[index]),
         confidence=_known(table.confidence[index]),
         kind=table.kind[index],
-        history=histories.get((series.name, series.labels)),
     )
+
+
+def worst_verdict(picture: WatchPicture) -> Verdict | None:
+    """What the model said about the group it finds most anomalous, if it finds any so."""
+    anomalous = [
+        (verdict.group_score, verdict.id, verdict)
+        for verdict in picture.verdicts.values()
+        if verdict.group_score is not None and verdict.group_score > THRESHOLD and verdict.summary
+    ]
+    return max(anomalous)[2] if anomalous else None
+
+
+def _with_histories(picture: WatchPicture, views: Sequence[SeriesView], windows: Windows) -> list[SeriesView]:
+    keys = {group_key(view.series.labels, picture.group_by) for view in views}
+    histories: dict[tuple[str, Labels], ScreenedSeries] = {
+        (one.series.name, one.series.labels): one
+        for group in windows.groups(picture, keys).values()
+        for one in group.series
+    }
+    return [
+        SeriesView(
+            *(view.series, view.score, view.screen, view.llm, view.confidence, view.kind),
+            history=histories.get((view.series.name, view.series.labels)),
+        )
+        for view in views
+    ]
 
 
 def _known(value: float) -> float | None:

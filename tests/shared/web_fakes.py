@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry
 
 from exporter.board import Board, ReloadState, ScoreTable, WatchPicture
 from exporter.clock import ManualClock
+from exporter.journal.store import Brief
 from exporter.lmstudio.wire import Model, Prediction, ServerHealth
 from exporter.metrics.collectors import BoardCollector
 from exporter.metrics.exposition import Exposition
@@ -18,7 +19,8 @@ from exporter.reasoning.verdict import Fact, Finding, Verdict
 from exporter.screening.result import Evidence, ScreenedGroup, ScreenedSeries
 from exporter.series.labels import Labels, Series, labels_of
 from exporter.sources.collected import Collected
-from exporter.web.routes import WebDeps, create_app
+from exporter.web.deps import WebDeps
+from exporter.web.routes import create_app
 
 NOW = 1_770_000_000.0
 EVIL = "<script>alert('x')</script>\"&\n"
@@ -42,6 +44,11 @@ class Event:
     document: Mapping[str, Any]
 
 
+def _exceeds(record: Record, above: float | None) -> bool:
+    score = record.document.get("group_score")
+    return above is None or (score is not None and score > above)
+
+
 class FakeJournal:
     """Keeps records in memory and remembers how it was asked."""
 
@@ -54,11 +61,30 @@ class FakeJournal:
         return next((record for record in self.records if record.id == name), None)
 
     def list(
-        self, *, watch: str | None = None, since: float | None = None, limit: int = 100, before: str | None = None
+        self,
+        *,
+        watch: str | None = None,
+        since: float | None = None,
+        limit: int = 100,
+        before: str | None = None,
+        outcome: str | None = None,
+        above: float | None = None,
     ) -> list[Record]:
-        self.asked.append({"watch": watch, "since": since, "limit": limit, "before": before})
-        found = [record for record in self.records if watch in (None, record.watch)]
+        asked = {"watch": watch, "since": since, "before": before, "outcome": outcome, "above": above, "limit": limit}
+        self.asked.append(asked)
+        found = [
+            record
+            for record in self.records
+            if watch in (None, record.watch) and outcome in (None, record.outcome) and _exceeds(record, above)
+        ]
         return sorted(found, key=lambda record: -record.at)[:limit]
+
+    def briefs(self, *, watch: str | None = None, since: float | None = None, limit: int = 100) -> Sequence[Brief]:
+        return [
+            Brief(one.id, one.watch, one.group, one.at, one.outcome, one.document.get("group_score"), "")
+            for one in self.list(watch=watch, since=since, limit=limit)
+            if since is None or one.at >= since
+        ]
 
     def events(self, *, server: str | None = None, since: float | None = None, limit: int = 100) -> "Sequence[Event]":
         self.asked.append({"server": server, "since": since, "limit": limit})
@@ -236,7 +262,16 @@ def make_board(**changes: Any) -> Board:
     )
     shop = table("tsdb", [ERRORS, LATENCY], [0.58, 0.2], [nan, nan], ["spike", ""])
     pictures = [
-        WatchPicture("node-health", "ok", "", NOW - 12, (nodes,), {DB1: shift_verdict()}, prompt_tokens=1840),
+        WatchPicture(
+            "node-health",
+            "ok",
+            "",
+            NOW - 12,
+            (nodes,),
+            {DB1: shift_verdict()},
+            prompt_tokens=1840,
+            group_by=("instance",),
+        ),
         WatchPicture(
             "checkout", "degraded", "no server can answer, so scores come from statistics alone", NOW - 41, (shop,)
         ),
@@ -345,7 +380,7 @@ def make_deps(board: Board, **changes: Any) -> WebDeps:
         journal=FakeJournal(make_verdicts()),
         reload=lambda: None,
         config_text=lambda: "servers:\n- name: desk\n  api_token: <secret>\n",
-        groups=lambda watch: groups.get(watch, []),
+        groups=lambda watch, wanted: [group for group in groups.get(watch, []) if wanted(group.key)],
         clock=ManualClock(NOW),
     )
     return replace(deps, **changes)

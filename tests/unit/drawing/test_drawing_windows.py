@@ -31,10 +31,10 @@ def test_it_says_in_words_what_it_shows():
 def test_values_and_times_stand_at_the_axes():
     root = drawn(np.arange(61.0))
     texts = of_class(root, "tick-text")
-    assert [text.text for text in texts] == ["0 <u>", "50 <u>", "02:45", "03:00", "03:15", "03:30"]
-    at = [float(text.get("data-at") or 0) for text in texts[2:]]
+    assert [text.text for text in texts] == ["0 <u>", "20 <u>", "40 <u>", "60 <u>", "02:45", "03:00", "03:15", "03:30"]
+    at = [float(text.get("data-at") or 0) for text in texts[4:]]
     assert [(seconds - TIMES[0]) / 60 for seconds in at] == [5, 20, 35, 50]
-    assert texts[2].get("x") == "8.83%"
+    assert texts[4].get("x") == "8.83%"
 
 
 def test_what_lies_outside_of_the_band_is_marked():

@@ -122,7 +122,7 @@ def test_a_long_window_is_kept_with_its_extremes_and_gaps() -> None:
     values = np.linspace(0.123456, 0.2, 5000)
     values[777], values[2000:2200] = 31.41592, np.nan
     picture = picture_of("S1", make_series(values=values))
-    assert len(picture.values) <= 121
+    assert len(picture.values) <= 97
     assert 31.42 in picture.values
     assert any(np.isnan(value) for value in picture.values)
     assert picture.values[0] == 0.1235

@@ -10,8 +10,8 @@ from werkzeug.test import Client
 
 from exporter.errors import TransientError
 from exporter.series.labels import Labels, labels_of
+from exporter.web.kept import newest_for
 from exporter.web.markdown import anchor, to_html
-from exporter.web.verdicts import newest_for
 
 
 @dataclass(frozen=True)

@@ -4,18 +4,20 @@ import numpy as np
 from web_fakes import CALM, DB1, DB2, ERRORS, FS, IO, LOAD, make_board, make_groups, table
 
 from exporter.board import WatchPicture
-from exporter.web.views import Windows, group_views, server_views, troubled_sources, watch_view, watch_views
+from exporter.series.labels import Labels, labels_of
+from exporter.web.views import server_views, troubled_sources, watch_view, watch_views
+from exporter.web.windows import Windows
 
 NAN = float("nan")
 
 
 def windows() -> Windows:
     groups = make_groups()
-    return Windows(lambda watch: groups.get(watch, []))
+    return Windows(lambda watch, wanted: [group for group in groups.get(watch, []) if wanted(group.key)])
 
 
 def picture(*tables, **changes) -> WatchPicture:
-    return replace(WatchPicture("node-health", "ok", "", 1.0, tables), **changes)
+    return replace(WatchPicture("node-health", "ok", "", 1.0, tables, group_by=("instance",)), **changes)
 
 
 def test_series_are_ranked_over_all_tables():
@@ -69,25 +71,8 @@ def test_watches_with_higher_scores_come_first_and_those_without_last():
     assert names == ["node-health", "checkout", "gpu-farm"]
 
 
-def test_groups_come_by_their_worst_series_with_their_verdicts():
-    board = make_board()
-    views = group_views(board.watches["node-health"], windows(), groups=5, series=2)
-    assert [view.key for view in views] == [DB1, DB2]
-    assert [view.verdict.id if view.verdict else None for view in views] == ["v-41", None]
-    assert [len(view.series) for view in views] == [2, 1]
-    assert len(group_views(board.watches["node-health"], windows(), groups=1, series=2)) == 1
-
-
-def test_a_group_whose_series_are_warming_comes_last():
-    groups = make_groups()["node-health"]
-    warming = replace(groups[0], series=(replace(groups[0].series[0], score=NAN),))
-    kept = Windows(lambda _: [warming, groups[1]])
-    views = group_views(picture(), kept, groups=5, series=2)
-    assert [view.key for view in views] == [DB2, DB1]
-
-
-def test_a_server_that_is_down_shows_no_models_and_one_that_is_up_those_that_are_loaded():
-    desk, attic = server_views(make_board())
+def test_a_server_that_is_down_comes_first_and_shows_no_models_and_one_that_is_up_those_that_are_loaded():
+    attic, desk = server_views(make_board())
     assert [model.id for model in desk.models] == ["qwen3-8b", "text-embedding-nomic-embed-text-v1.5"]
     assert desk.unloaded == 1
     assert (attic.models, attic.unloaded) == ((), 0)
@@ -97,15 +82,24 @@ def test_sources_in_trouble_are_those_that_are_down():
     assert [state.target for state in troubled_sources(make_board())] == ["db3:9100"]
 
 
-def test_histories_of_watches_that_are_gone_are_freed():
-    asked = []
-    kept = Windows(lambda watch: asked.append(watch) or [])
-    first = picture()
-    kept.groups(first)
-    kept.groups(first)
+def test_histories_are_worked_out_once_for_each_picture_and_group():
+    asked: list[list[Labels]] = []
+    groups = {group.key: group for group in make_groups()["node-health"]}
+
+    def groups_of(_watch, wanted):
+        asked.append([key for key in groups if wanted(key)])
+        return [groups[key] for key in asked[-1]]
+
+    kept, first, second = Windows(groups_of), picture(), picture()
+    assert list(kept.groups(first, [DB1])) == [DB1]
+    assert list(kept.groups(first, [DB2, DB1])) == [DB2, DB1]
+    assert list(kept.groups(first, [DB1, labels_of({"instance": "gone"})])) == [DB1]
+    kept.groups(second, [DB1])
+    assert asked == [[DB1], [DB2], [], [DB1]]
     kept.keep_only(["other"])
-    kept.groups(first)
-    assert asked == ["node-health", "node-health"]
+    kept.groups(second, [DB1])
+    assert asked[-1] == [DB1]
+    assert len(asked) == 5
 
 
 def test_ranking_is_stable_for_equal_scores():
