@@ -1,8 +1,5 @@
 """A made-up lmwatch with much to show: every state, 2,000 series in one watch, 10,000 verdicts, hostile texts everywhere."""
 
-import json
-import sqlite3
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +10,7 @@ from web_fakes import DB1, NOW, curve, make_board, make_groups, make_verdicts, p
 from exporter.alerting.alert import Alert, Subject, Words, identity
 from exporter.board import Board, WatchPicture
 from exporter.journal.notifications import AlertState
-from exporter.journal.store import Event, Journal
+from exporter.journal.store import Event, Journal, Record
 from exporter.lmstudio.wire import Model, ServerHealth
 from exporter.metrics.rendering import WatchRenderer
 from exporter.reasoning.document import to_document
@@ -122,10 +119,10 @@ def busy_board() -> Board:
         "fleet-0", "fleet", host, NOW - 300, group_score=0.9, summary="All cores of host00 are busy at once."
     )
     pictures = [
-        WatchPicture("fleet", "ok", "", NOW - 20, (fleet,), {host: said}, {host: 0.9}),
+        WatchPicture("fleet", "ok", "", NOW - 20, (fleet,), {host: said}, {host: 0.9}, group_by=("instance",)),
         WatchPicture("backups", "stale", "the newest value is 940 s old", NOW - 900),
         WatchPicture("tsdb-lag", "failed", f"http://tsdb:9090: 503 {HOSTILE['markup']}", NOW - 15),
-        WatchPicture(FOREIGN, "ok", "", NOW - 5, (foreign,), {one.group: one for one in foreign_verdicts()[2:]}),
+        WatchPicture(FOREIGN, "ok", "", NOW - 5, (foreign,), {one.group: one for one in foreign_verdicts()[2:]}, group_by=("queue",)),
     ]
     odd = [
         Model(text[:200], LINK, "llm", True, text[:200], text[:200], text[:200], "gguf", 10, 4096, status="loading")
@@ -195,28 +192,14 @@ def many_verdicts(count: int) -> list[Verdict]:
     return made
 
 
-def fill(path: Path, verdicts: Sequence[Verdict]) -> None:
-    """Write verdicts into a journal's file in one transaction: 10,000 single ones would wait for the disk 10,000 times."""
-    Journal(path).close()
-    rows = [
-        (one.id, one.watch, json.dumps(one.group), one.at, one.outcome, json.dumps(to_document(one)))
-        for one in verdicts
-    ]
-    connection = sqlite3.connect(path)
-    with connection:
-        connection.executemany(
-            'INSERT INTO verdicts (id, watch, "group", at, outcome, document) VALUES (?, ?, ?, ?, ?, ?)', rows
-        )
-    connection.close()
-
-
 def busy_journal(path: Path, verdicts: int = VERDICTS) -> Journal:
     """A journal with so many ordinary verdicts, the hostile ones, events and notifications."""
-    explained = verdict(
-        "triage-1", "", (), NOW - 400, answers="HighLatency on checkout", summary="The database is slow."
-    )
-    fill(path, [*many_verdicts(verdicts), *make_verdicts(), *foreign_verdicts(), explained])
     journal = Journal(path)
+    # Else each of 10,000 records would wait for the disk.
+    journal._database._connection.execute("PRAGMA synchronous = OFF")
+    explained = verdict("triage-1", "", (), NOW - 400, answers="HighLatency on checkout", summary="The database is slow.")
+    for one in (*many_verdicts(verdicts), *make_verdicts(), *foreign_verdicts(), explained):
+        journal.put(Record(one.id, one.watch, one.group, one.at, one.outcome, to_document(one)))
     for place, kind in enumerate(("loaded", "unloaded", "down", "up", "restarted")):
         journal.put_event(
             Event("desk", kind, NOW - 60 * place - 60, {"model": "qwen3-8b", "detail": f"qwen3-8b: {kind}"})

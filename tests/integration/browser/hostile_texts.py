@@ -11,3 +11,8 @@ HOSTILE = {
 }
 """By what is hostile in them."""
 LINK = "javascript:alert(1)"
+
+
+def as_shown(text: str) -> str:
+    """What a page makes of a text: signs that turn the direction are spelled out, everything else stays."""
+    return text.replace("\u202e", "⟨U+202E⟩").replace("\u2067", "⟨U+2067⟩")

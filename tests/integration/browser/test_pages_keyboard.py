@@ -6,7 +6,8 @@ from browsing import DESKTOP, PHONE, ZOOMED, visiting
 pytestmark = pytest.mark.integration
 
 PAGES = ["/", "/watches/node-health", "/verdicts/v-41", "/verdicts?watch=node-health", "/servers/desk", "/config"]
-_FOCUSABLE = "a[href], button, input:not([type=hidden]), select, textarea, summary, [tabindex='0']"
+# The marks of a timeline are left out on purpose (tabindex -1): the journal lists the same verdicts.
+_FOCUSABLE = ":is(a[href], button, input, select, textarea, summary, [tabindex='0']):not([tabindex='-1'])"
 NUMBER_THEM = f"""() => {{
   const seen = [...document.querySelectorAll("{_FOCUSABLE}")].filter((element) => element.checkVisibility());
   seen.forEach((element, place) => {{ element.dataset.place = place; }});
@@ -17,7 +18,7 @@ FOCUSED = """() => {
   if (element === document.body) return null;
   const style = getComputedStyle(element);
   const box = element.getClientRects()[0];
-  const at = document.elementFromPoint(box.left + Math.min(box.width / 2, 4), box.top + box.height / 2);
+  const at = document.elementFromPoint(box.left + Math.min(box.width / 2, 4), box.top + Math.min(box.height / 2, 12));
   return {
     place: Number(element.dataset.place),
     html: element.outerHTML.slice(0, 100),
