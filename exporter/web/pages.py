@@ -19,7 +19,7 @@ from exporter.web.query import OUTCOMES, VerdictQuery
 from exporter.web.reading import TIMELINE_SECONDS
 from exporter.web.rendering import environment
 from exporter.web.servers import ServerDetail
-from exporter.web.verdicts import VerdictView
+from exporter.web.verdicts import VerdictLine, VerdictView
 from exporter.web.views import server_views, shown_watches, troubled_sources, watch_views
 from exporter.web.watchviews import SeriesQuery, watch_detail
 from exporter.web.windows import Windows
@@ -69,7 +69,7 @@ class Pages:
             total=sum(view.total for view in watches),
             troubled=troubled_sources(board),
             targets=len(board.sources),
-            verdicts=_views(verdicts),
+            verdicts=_lines(verdicts),
             events=events,
             came_in=came_in,
             firing=sum(alert.state == "firing" for alert in alerts),
@@ -90,7 +90,7 @@ class Pages:
             lanes=graphs.verdict_lanes(briefs, self._base, begin, now),
             lane_axis=timelines.axis(begin, now),
             arguments={"q": query.text, "group": query.group, "odd": query.odd},
-            verdicts=_views(verdicts),
+            verdicts=_lines(verdicts),
         )
 
     def server(self, detail: ServerDetail) -> str:
@@ -122,7 +122,7 @@ class Pages:
             arguments={name: arguments.get(name, "") for name in names},
             watches=[picture.name for picture in shown_watches(board)],
             outcomes=OUTCOMES,
-            verdicts=None if found is None else _views(shown),
+            verdicts=None if found is None else _lines(shown),
             next_before=shown[-1].id if found is not None and len(found) > query.limit else "",
         )
 
@@ -157,8 +157,8 @@ class Pages:
         return self._templates.get_template(template).render(now=self._clock.now(), **values)
 
 
-def _views(verdicts: Sequence[Kept] | None) -> list[VerdictView] | None:
-    return None if verdicts is None else [VerdictView.of(kept.document) for kept in verdicts]
+def _lines(verdicts: Sequence[Kept] | None) -> list[VerdictLine] | None:
+    return None if verdicts is None else [VerdictLine.of(kept.document) for kept in verdicts]
 
 
 def _replay(view: VerdictView, own_url: str, server_url: str) -> str:

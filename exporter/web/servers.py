@@ -7,7 +7,7 @@ from exporter.drawing.timelines import Span
 from exporter.lmstudio.wire import Model, ServerHealth
 from exporter.metrics.reading import ModelFigures, ServerFigures
 from exporter.web.kept import Happened, Kept
-from exporter.web.verdicts import VerdictView
+from exporter.web.verdicts import VerdictLine
 
 SHOWN_SECONDS = 86_400.0
 """How far back the timeline reaches."""
@@ -44,7 +44,7 @@ class ServerDetail:
     lanes: tuple[StateLane, ...]
     events: Sequence[Happened]
     """The newest first."""
-    failures: Sequence[VerdictView]
+    failures: Sequence[VerdictLine]
     """Analyses that brought no usable answer, the newest first."""
 
 
@@ -77,7 +77,7 @@ def server_detail(
         begin=begin,
         lanes=state_lanes(health, events, begin, now),
         events=events,
-        failures=[VerdictView.of(kept.document) for kept in failures if kept.document.get("server") == health.server],
+        failures=[VerdictLine.of(kept.document) for kept in failures if kept.document.get("server") == health.server],
     )
 
 

@@ -46,6 +46,38 @@ class FindingView:
 
 
 @dataclass(frozen=True, slots=True)
+class VerdictLine:
+    """One verdict among others."""
+
+    id: str
+    watch: str
+    group: Labels
+    at: float
+    outcome: str
+    score: float | None
+    headline: str
+    """The summary; where there is none, what went wrong."""
+    problems: tuple[str, ...]
+    answers: str
+
+    @classmethod
+    def of(cls, document: Mapping[str, Any]) -> "VerdictLine":
+        """Read what a list shows of a verdict's document."""
+        problems = tuple(document.get("problems", ()))
+        return cls(
+            id=document["id"],
+            watch=document["watch"],
+            group=labels_of(document.get("group", {})),
+            at=document["at"],
+            outcome=document.get("outcome", ""),
+            score=document.get("group_score"),
+            headline=document.get("summary") or next(iter(problems), "") or "No readable answer came.",
+            problems=problems,
+            answers=document.get("answers", ""),
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class VerdictView:
     """One verdict, for reading."""
 
@@ -78,11 +110,6 @@ class VerdictView:
     """Of series that no finding is about."""
     replayable: bool
     """Whether the question can be put again."""
-
-    @property
-    def headline(self) -> str:
-        """The summary; where there is none, what went wrong."""
-        return self.summary or next(iter(self.problems), "") or "No readable answer came."
 
     @classmethod
     def of(cls, document: Mapping[str, Any]) -> "VerdictView":

@@ -20,7 +20,7 @@ ROWS = 50
 """Series on one page of the table."""
 _CHARTED_GROUPS = 8
 _CHARTS = 6
-"""Of each group, where several are shown."""
+"""Of each group at most, where several are shown: of what is odd, and the first two in any case."""
 _MOST_PAGES = 100_000
 
 
@@ -142,10 +142,16 @@ def with_charts(
     return tuple(
         GroupView(
             *(group.key, group.total, group.suspicious, group.top, group.verdict),
-            series=held[group.key].series[:most] if group.key in held else (),
+            series=_charted(held[group.key].series, most) if group.key in held else (),
         )
         for group in first
     )
+
+
+def _charted(series: Sequence[ScreenedSeries], most: int | None) -> tuple[ScreenedSeries, ...]:
+    if most is None:
+        return tuple(series)
+    return tuple(one for place, one in enumerate(series[:most]) if place < 2 or one.score > THRESHOLD)
 
 
 def _rank(view: GroupView) -> tuple[float, float]:
@@ -166,12 +172,11 @@ def _page(picture: WatchPicture, groupings: Sequence[Grouping], scores: FloatArr
     if query.odd:
         kept &= scores > THRESHOLD
     if query.group:
-        kept &= np.concatenate(
-            [
-                np.array([label_text(key) == query.group for key in of.keys], dtype=np.bool_)[of.group]
-                for of in groupings
-            ]
-        )
+        of = [
+            np.array([label_text(key) == query.group for key in one.keys], dtype=np.bool_)[one.group]
+            for one in groupings
+        ]
+        kept &= np.concatenate([*of, np.empty(0, dtype=np.bool_)])
     if query.text:
         text = query.text.lower()
         everything = (series for table in picture.tables for series in table.series)

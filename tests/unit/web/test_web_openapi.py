@@ -3,6 +3,7 @@
 import json
 import re
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import jsonschema
@@ -122,3 +123,10 @@ def test_the_question_is_a_request_that_can_be_sent_again():
             "json_schema": {"name": "answer", "strict": True, "schema": {"type": "object"}},
         },
     }
+
+
+def test_the_documentation_lists_every_path():
+    text = (Path(__file__).parents[3] / "docs" / "api.md").read_text(encoding="utf-8")
+    listed = set(re.findall(r"^\| `([A-Z]+) (/[^`]*)` \|", text, re.MULTILINE))
+    described = {(method.upper(), path) for path, methods in description()["paths"].items() for method in methods}
+    assert listed == described

@@ -6,6 +6,7 @@ from web_fakes import CALM, DB1, DB2, ERRORS, FS, IO, LOAD, make_board, make_gro
 from exporter.board import WatchPicture
 from exporter.series.labels import Labels, labels_of
 from exporter.web.views import server_views, troubled_sources, watch_view, watch_views
+from exporter.web.watchviews import SeriesPage, SeriesQuery, watch_detail
 from exporter.web.windows import Windows
 
 NAN = float("nan")
@@ -105,3 +106,53 @@ def test_histories_are_worked_out_once_for_each_picture_and_group():
 def test_ranking_is_stable_for_equal_scores():
     view = watch_view(picture(table("a", [FS, IO, LOAD], np.full(3, 0.6).tolist(), [NAN] * 3, [""] * 3)), 5, windows())
     assert [row.series for row in view.rows] == [FS, IO, LOAD]
+
+
+def query(**asked) -> SeriesQuery:
+    return SeriesQuery(**asked)
+
+
+def found(**asked) -> SeriesPage:
+    return watch_detail(make_board().watches["node-health"], windows(), query(**asked)).series
+
+
+def test_groups_come_by_their_worst_series_with_their_verdicts_and_charts():
+    view = watch_detail(make_board().watches["node-health"], windows(), query())
+    assert [(group.key, group.total, group.suspicious) for group in view.groups] == [(DB1, 211, 3), (DB2, 1, 0)]
+    assert [group.verdict.id if group.verdict else None for group in view.groups] == ["v-41", None]
+    assert [len(group.series) for group in view.charted] == [3, 1]
+    assert (view.top, view.total, view.suspicious) == (0.91, 212, 3)
+
+
+def test_a_group_that_is_asked_for_is_the_only_one_with_charts():
+    view = watch_detail(make_board().watches["node-health"], windows(), query(group="instance=db2:9100"))
+    assert [group.key for group in view.charted] == [DB2]
+    assert [row.series for row in view.series.rows] == [CALM]
+    assert len(view.groups) == 2
+
+
+def test_series_come_in_pages_without_gap_or_repetition():
+    pages = [found(page=number) for number in range(1, 6)]
+    scores = [row.score for page in pages for row in page.rows]
+    assert [len(page.rows) for page in pages] == [50, 50, 50, 50, 12]
+    assert scores == sorted(scores, reverse=True)
+    assert len({row.series for page in pages for row in page.rows}) == 212
+    assert found(page=99).page == 5
+
+
+def test_series_are_found_by_their_name_their_labels_and_their_score():
+    assert {row.series for row in found(text="LOAD1").rows} == {LOAD, CALM}
+    assert [row.series for row in found(text='mountpoint="/var').rows] == [FS]
+    assert [row.series for row in found(odd=True).rows] == [FS, IO, LOAD]
+    assert (found(text="nowhere").rows, found(text="nowhere").pages) == ((), 1)
+
+
+def test_groups_whose_series_have_no_score_come_last():
+    warming = table("a", [FS, CALM], [NAN, 0.1], [NAN, NAN], ["", ""])
+    view = watch_detail(picture(warming), windows(), query())
+    assert [(group.key, group.top) for group in view.groups] == [(DB2, 0.1), (DB1, None)]
+
+
+def test_a_watch_without_series_has_neither_groups_nor_rows():
+    view = watch_detail(picture(), windows(), query(group="instance=x", text="y"))
+    assert (view.groups, view.charted, view.series.rows, view.top) == ((), (), (), None)
