@@ -122,7 +122,15 @@ def busy_board() -> Board:
         WatchPicture("fleet", "ok", "", NOW - 20, (fleet,), {host: said}, {host: 0.9}, group_by=("instance",)),
         WatchPicture("backups", "stale", "the newest value is 940 s old", NOW - 900),
         WatchPicture("tsdb-lag", "failed", f"http://tsdb:9090: 503 {HOSTILE['markup']}", NOW - 15),
-        WatchPicture(FOREIGN, "ok", "", NOW - 5, (foreign,), {one.group: one for one in foreign_verdicts()[2:]}, group_by=("queue",)),
+        WatchPicture(
+            FOREIGN,
+            "ok",
+            "",
+            NOW - 5,
+            (foreign,),
+            {one.group: one for one in foreign_verdicts()[2:]},
+            group_by=("queue",),
+        ),
     ]
     odd = [
         Model(text[:200], LINK, "llm", True, text[:200], text[:200], text[:200], "gguf", 10, 4096, status="loading")
@@ -197,7 +205,9 @@ def busy_journal(path: Path, verdicts: int = VERDICTS) -> Journal:
     journal = Journal(path)
     # Else each of 10,000 records would wait for the disk.
     journal._database._connection.execute("PRAGMA synchronous = OFF")
-    explained = verdict("triage-1", "", (), NOW - 400, answers="HighLatency on checkout", summary="The database is slow.")
+    explained = verdict(
+        "triage-1", "", (), NOW - 400, answers="HighLatency on checkout", summary="The database is slow."
+    )
     for one in (*many_verdicts(verdicts), *make_verdicts(), *foreign_verdicts(), explained):
         journal.put(Record(one.id, one.watch, one.group, one.at, one.outcome, to_document(one)))
     for place, kind in enumerate(("loaded", "unloaded", "down", "up", "restarted")):

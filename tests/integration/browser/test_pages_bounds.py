@@ -18,7 +18,7 @@ PAGES = [
 FEW = 300
 MOST_BYTES = 700_000
 MOST_DRAWINGS = 500
-MOST_ROWS = 400
+MOST_ROWS = 600
 """Of the journal, for one page."""
 
 
