@@ -24,6 +24,10 @@ _COLUMNS = 360
 _MARGIN = 0.09
 _EDGE = 6.0
 _HALF = 50.0
+_DAYS = 2 * 86400.0
+"""Seconds: what is longer has days at its axis."""
+_CLOCK_PARTS = {"day": slice(5, 10), "clock": slice(11, 16), "second": slice(11, 19)}
+"""Of a time in ISO 8601."""
 _TICKS = 4
 _TEXT = 14.0
 """Pixels that a line of text takes."""
@@ -120,15 +124,15 @@ def time_axis(begin: float, end: float, height: float, edge: float = 0.0) -> lis
         edge: what is free at the left and the right, in thousandths of the width.
     """
     scale = Scale(begin, end, 0.0, 1.0, PLOT, edge)
-    daily = end - begin > 2 * 86400
-    part, how = (slice(5, 10), "day") if daily else (slice(11, 16), "clock")
+    ticks = time_ticks(begin, end, 4)
+    how = "day" if end - begin > _DAYS else "second" if any(tick % 60 for tick in ticks) else "clock"
     texts = []
-    for tick in time_ticks(begin, end, 4):
+    for tick in ticks:
         place = scale.x(tick) / 10
         anchor = "start" if place < 4 else "end" if place > 96 else "middle"
         texts.append(
             f'<text class="tick-text" x="{place:.2f}%" y="{height:g}" text-anchor="{anchor}" data-at="{tick:.0f}" '
-            f'data-as="{how}">{utc(tick)[part]}</text>'
+            f'data-as="{how}">{utc(tick)[_CLOCK_PARTS[how]]}</text>'
         )
     return texts
 

@@ -20,6 +20,7 @@ from exporter.web.text import marked
 from exporter.web.verdicts import PictureView
 
 _TITLE_LIMIT = 300
+_VALUE_LIMIT = 24
 _MOST_LANES = 10
 _SIZES = {"bytes": tuple(1024.0**power for power in range(1, 5))}
 _SHAPES: dict[str, Shape] = {"calm": "dot", "raised": "diamond", "high": "triangle", "none": "cross"}
@@ -143,8 +144,8 @@ def _description(
 
 def _spell(series: Series) -> Callable[[float], str]:
     unit = series.unit
-    return lambda value: _short(wording.number(value, unit))
+    return lambda value: _short(wording.number(value, unit), _VALUE_LIMIT)
 
 
-def _short(text: str) -> str:
-    return marked(text if len(text) <= _TITLE_LIMIT else f"{text[: _TITLE_LIMIT - 1]}…")
+def _short(text: str, limit: int = _TITLE_LIMIT) -> str:
+    return marked(text if len(text) <= limit else f"{text[: limit - 1]}…")

@@ -26,7 +26,7 @@ from exporter.web.windows import Windows
 
 JOURNAL_ROWS = 50
 _LANDING_SERIES = 5
-_SHOWN_ALERTS = 12
+_SHOWN_ALERTS = 6
 _SHORTEST_TIMELINE = 3600.0
 
 
@@ -57,7 +57,7 @@ class Pages:
         """Servers, watches, alerts, the last events, verdicts and notifications at a glance; None where verdicts cannot be read."""
         servers = server_views(board)
         watches = watch_views(board, self._windows, _LANDING_SERIES)
-        ranked = sorted(alerts, key=lambda alert: (alert.state != "firing", -alert.score))
+        ranked = sorted(alerts, key=lambda alert: -alert.score)
         return self._render(
             "landing.html",
             board=board,
@@ -72,9 +72,9 @@ class Pages:
             verdicts=_lines(verdicts),
             events=events,
             came_in=came_in,
-            firing=sum(alert.state == "firing" for alert in alerts),
-            alerts=ranked[:_SHOWN_ALERTS],
-            more_alerts=max(0, len(ranked) - _SHOWN_ALERTS),
+            firing=[alert for alert in ranked if alert.state == "firing"],
+            pending=[alert for alert in ranked if alert.state == "pending"],
+            shown_alerts=_SHOWN_ALERTS,
         )
 
     def watch(

@@ -23,8 +23,9 @@
   }
 
   const clock = (date) => `${two(date.getHours())}:${two(date.getMinutes())}`;
+  const second = (date) => `${clock(date)}:${two(date.getSeconds())}`;
   const day = (date) => `${two(date.getMonth() + 1)}-${two(date.getDate())}`;
-  const full = (date) => `${date.getFullYear()}-${day(date)} ${clock(date)}:${two(date.getSeconds())} ${zone(date)}`;
+  const full = (date) => `${date.getFullYear()}-${day(date)} ${second(date)} ${zone(date)}`;
 
   function ago(seconds) {
     const past = Math.max(Math.round(seconds), 0);
@@ -41,8 +42,8 @@
       const at = Number(element.dataset.at);
       if (!at) continue;
       const date = new Date(at * 1000);
-      const written = { ago: () => ago(now - at), clock: () => clock(date), day: () => day(date), full: () => full(date) };
-      const text = written[element.dataset.as]();
+      const written = { ago: () => ago(now - at), clock, second, day, full };
+      const text = written[element.dataset.as](date);
       if (element.textContent !== text) element.textContent = text;
       if (element.dataset.as === "ago") element.title = full(date);
     }

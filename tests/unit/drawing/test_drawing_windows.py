@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.drawing.windows import Drawn, Pin, Stretch, window_chart
+from exporter.drawing.windows import Drawn, Pin, Stretch, time_axis, window_chart
 
 NAN = float("nan")
 TIMES = 1_770_000_000.0 + 60.0 * np.arange(61)
@@ -83,3 +83,13 @@ def test_whatever_the_values_are_the_drawing_is_well_formed(values: list[float],
     assert "nan" not in svg
     assert "inf" not in svg
     ET.fromstring(svg)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "how", "first"),
+    [(60.0, "second", "02:40:00"), (3600.0, "clock", "02:45"), (7 * 86400.0, "day", "02-04")],
+)
+def test_the_times_below_are_as_fine_as_the_window_is_short(seconds: float, how: str, first: str):
+    texts = [ET.fromstring(text) for text in time_axis(1_770_000_000.0, 1_770_000_000.0 + seconds, 10)]
+    assert {text.get("data-as") for text in texts} == {how}
+    assert texts[0].text == first
