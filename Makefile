@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check bench lock clean
+.PHONY: demo test check bench screenshots lock clean
 
 demo: .venv/ready
 	$(BIN)/lmwatch demo $(DEMO_FLAGS)
@@ -17,6 +17,10 @@ check: .venv/ready lint
 
 bench: .venv/ready
 	$(BIN)/python -m bench
+
+# The pictures in docs/, taken from the running demo; a few minutes.
+screenshots: .venv/ready .venv/tools
+	$(BIN)/python tools/screenshots.py
 
 .PHONY: lint
 lint:

@@ -12,7 +12,7 @@ from rich.table import Table
 
 MODULES = tuple(
     f"bench.{name}_bench"
-    for name in ("series", "screening", "metrics", "scrape", "poll", "logstream", "proxy", "pushdown")
+    for name in ("series", "screening", "metrics", "scrape", "poll", "logstream", "proxy", "pushdown", "pages")
 )
 
 
