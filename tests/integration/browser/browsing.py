@@ -106,11 +106,17 @@ def visiting(
     try:
         page = context.new_page()
         if frozen:
-            page.clock.install(time=NOW)
-            page.clock.pause_at(NOW)
+            stop_clock(page, NOW)
         yield Visit(page, url)
     finally:
         context.close()
+
+
+def stop_clock(page: Page, at: float) -> None:
+    """Let the page's clock stand at a time (Unix seconds) until it is run forward."""
+    # It can only be stopped in its future, and it runs until then.
+    page.clock.install(time=at - 60)
+    page.clock.pause_at(at)
 
 
 def in_time(visit: Visit, holds: Callable[[], bool], what: str) -> None:

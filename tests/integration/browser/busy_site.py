@@ -6,7 +6,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from busy_world import VERDICTS, busy_alerts, busy_board, busy_groups, busy_journal
+from busy_world import busy_alerts, busy_board, busy_groups
 from prometheus_client import CollectorRegistry
 from web_fakes import NOW
 
@@ -47,15 +47,18 @@ class CountingJournal:
 class BusySite:
     """A running server.
 
+    Args:
+        journal: the file of a filled journal.
+
     Attributes:
         url: without a slash at its end.
         clock: what the server takes for the present.
     """
 
-    def __init__(self, folder: Path, verdicts: int = VERDICTS) -> None:
+    def __init__(self, journal: Path) -> None:
         self.clock = ManualClock(NOW)
         self.board = BoardHolder(busy_board())
-        self.kept = busy_journal(folder / "journal.db", verdicts)
+        self.kept = Journal(journal)
         self.journal = CountingJournal(self.kept)
         groups = busy_groups()
         registry = CollectorRegistry()
@@ -92,9 +95,9 @@ class BusySite:
 
 
 @contextmanager
-def busy_site(folder: Path, verdicts: int = VERDICTS) -> Iterator[BusySite]:
-    """A site for the duration of a block."""
-    site = BusySite(folder, verdicts)
+def busy_site(journal: Path) -> Iterator[BusySite]:
+    """A site for the duration of a block, over a journal's file that it may change."""
+    site = BusySite(journal)
     try:
         yield site
     finally:

@@ -200,8 +200,8 @@ def many_verdicts(count: int) -> list[Verdict]:
     return made
 
 
-def busy_journal(path: Path, verdicts: int = VERDICTS) -> Journal:
-    """A journal with so many ordinary verdicts, the hostile ones, events and notifications."""
+def fill_journal(path: Path, verdicts: int = VERDICTS) -> None:
+    """Make the file of a journal with so many ordinary verdicts, the hostile ones, events and notifications."""
     journal = Journal(path)
     # Else each of 10,000 records would wait for the disk.
     journal._database._connection.execute("PRAGMA synchronous = OFF")
@@ -223,4 +223,4 @@ def busy_journal(path: Path, verdicts: int = VERDICTS) -> Journal:
             group_key=key, status="firing", at=NOW - 450, payload="{}", alerts=alerts, repeat_after=60.0, pending=False
         )
     journal.notifications.explained(1, "explained", "triage-1")
-    return journal
+    journal.close()

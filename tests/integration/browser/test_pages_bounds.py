@@ -2,7 +2,7 @@
 
 import pytest
 from busy_site import busy_site
-from busy_world import VERDICTS
+from busy_world import VERDICTS, fill_journal
 from werkzeug.test import Client
 
 pytestmark = pytest.mark.integration
@@ -25,7 +25,9 @@ MOST_ROWS = 600
 @pytest.fixture(scope="module")
 def young(tmp_path_factory):
     """The same lmwatch when it had few verdicts."""
-    with busy_site(tmp_path_factory.mktemp("young"), FEW) as running:
+    file = tmp_path_factory.mktemp("young") / "journal.db"
+    fill_journal(file, FEW)
+    with busy_site(file) as running:
         yield running
 
 

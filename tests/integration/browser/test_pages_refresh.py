@@ -68,6 +68,17 @@ def test_focus_and_scroll_position_survive(site, visit):
     assert page.evaluate("window.scrollY") == top
 
 
+def test_what_was_unfolded_stays_so(site, visit):
+    page = visit.open("/").page
+    folded = page.locator("main [data-region] details[id]").first
+    folded.locator("summary").first.click()
+    name = folded.get_attribute("id")
+    new = new_verdict()
+    site.judge(new)
+    in_time(visit, lambda: page.get_by_text(new.summary).count() > 0, what=new.summary)
+    assert page.evaluate("(name) => document.getElementById(name).open", name) is True
+
+
 def test_a_model_that_appears_on_a_server_appears_on_its_page(site, visit):
     page = visit.open("/servers/desk").page
     health = site.board.current().servers["desk"]

@@ -4,7 +4,7 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 import pytest
-from browsing import visiting
+from browsing import stop_clock, visiting
 from web_fakes import NOW
 
 pytestmark = pytest.mark.integration
@@ -38,7 +38,6 @@ def test_the_axis_of_a_chart_is_in_the_viewers_zone(browser, site):
 def test_how_long_ago_something_was_follows_the_servers_clock(browser, site):
     """A computer whose clock is an hour off shows the same age."""
     with visiting(browser, site.url, frozen=False) as visit:
-        visit.page.clock.install(time=NOW + 3600)
-        visit.page.clock.pause_at(NOW + 3601)
+        stop_clock(visit.page, NOW + 3600)
         page = visit.open("/verdicts/v-41").page
         assert "95 s ago" in page.locator("main").inner_text()
