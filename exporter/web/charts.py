@@ -79,7 +79,7 @@ def severity(score: float | None) -> str:
     """The class of a score in the style sheet: its colour."""
     if score is None:
         return "none"
-    return "high" if score > _HIGH else "raised" if score > THRESHOLD else "calm"
+    return "high" if score > _HIGH else "raised" if score >= THRESHOLD else "calm"
 
 
 def _scale(values: FloatArray, band: tuple[float, float], size: Size) -> Scale | None:

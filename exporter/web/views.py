@@ -88,13 +88,13 @@ def watch_view(picture: WatchPicture, rows: int, windows: Windows | None = None,
     """
     scores = joined(picture.tables, "anomaly")
     ranked = [index for index in np.argsort(-scores, kind="stable")[:rows].tolist() if not np.isnan(scores[index])]
-    chosen = [index for place, index in enumerate(ranked) if place < 3 or scores[index] > least]
+    chosen = [index for place, index in enumerate(ranked) if place < 3 or scores[index] >= least]
     views = [series_view(picture.tables, index) for index in chosen]
     return WatchView(
         picture=picture,
         top=float(scores[ranked[0]]) if ranked else None,
         total=len(scores),
-        suspicious=int(np.count_nonzero(scores > THRESHOLD)),
+        suspicious=int(np.count_nonzero(scores >= THRESHOLD)),
         rows=tuple(_with_histories(picture, views, windows) if windows else views),
     )
 

@@ -108,7 +108,7 @@ def watch_detail(picture: WatchPicture, windows: Windows, query: SeriesQuery) ->
         picture=picture,
         top=float(known.max()) if known.size else None,
         total=len(scores),
-        suspicious=int(np.count_nonzero(scores > THRESHOLD)),
+        suspicious=int(np.count_nonzero(scores >= THRESHOLD)),
         query=query,
         groups=tuple(groups),
         charted=with_charts(picture, windows, wanted, _CHARTS if len(wanted) > 1 else None),
@@ -125,7 +125,7 @@ def group_views(picture: WatchPicture, groupings: Sequence[Grouping]) -> list[Gr
     top = np.full(len(keys), np.nan)
     np.fmax.at(top, group, scores)
     total = np.bincount(group, minlength=len(keys))
-    suspicious = np.bincount(group[scores > THRESHOLD], minlength=len(keys))
+    suspicious = np.bincount(group[scores >= THRESHOLD], minlength=len(keys))
     views = [
         GroupView(key, series, odd, None if np.isnan(best) else best, picture.verdicts.get(key))
         for key, series, odd, best in zip(keys, total.tolist(), suspicious.tolist(), top.tolist(), strict=True)
@@ -151,7 +151,7 @@ def with_charts(
 def _charted(series: Sequence[ScreenedSeries], most: int | None) -> tuple[ScreenedSeries, ...]:
     if most is None:
         return tuple(series)
-    return tuple(one for place, one in enumerate(series[:most]) if place < 2 or one.score > THRESHOLD)
+    return tuple(one for place, one in enumerate(series[:most]) if place < 2 or one.score >= THRESHOLD)
 
 
 def _rank(view: GroupView) -> tuple[float, float]:
@@ -170,7 +170,7 @@ def _numbers(groupings: Sequence[Grouping], number: dict[Labels, int]) -> IntArr
 def _page(picture: WatchPicture, groupings: Sequence[Grouping], scores: FloatArray, query: SeriesQuery) -> SeriesPage:
     kept = ~np.isnan(scores)
     if query.odd:
-        kept &= scores > THRESHOLD
+        kept &= scores >= THRESHOLD
     if query.group:
         of = [
             np.array([label_text(key) == query.group for key in one.keys], dtype=np.bool_)[one.group]

@@ -90,7 +90,14 @@ def test_whatever_the_values_are_the_drawing_is_well_formed(values: list[float],
 
 @pytest.mark.parametrize(
     ("score", "width", "colour"),
-    [(0.0, 8.0, "calm"), (0.5, 42.0, "calm"), (0.6, 50.4, "raised"), (1.0, 84.0, "high"), (7.0, 84.0, "high")],
+    [
+        (0.0, 8.0, "calm"),
+        (0.499, 41.9, "calm"),
+        (0.5, 42.0, "raised"),
+        (0.6, 50.4, "raised"),
+        (1.0, 84.0, "high"),
+        (7.0, 84.0, "high"),
+    ],
 )
 def test_a_meter_fills_with_its_score(score: float, width: float, colour: str):
     fill = parts(meter(score))["rect"][1]
@@ -104,7 +111,8 @@ def test_a_meter_without_a_score_is_empty():
 
 
 @pytest.mark.parametrize(
-    ("score", "name"), [(None, "none"), (0.5, "calm"), (0.5001, "raised"), (0.75, "raised"), (0.76, "high")]
+    ("score", "name"), [(None, "none"), (0.4999, "calm"), (0.5, "raised"), (0.75, "raised"), (0.76, "high")]
 )
-def test_the_boundary_itself_is_calm(score: float | None, name: str):
+def test_a_score_at_the_boundary_is_raised_as_an_alarm_is_that_goes_on(score: float | None, name: str):
+    """The screen holds an alarm at the boundary while its episode goes on, and alerts fire there."""
     assert severity(score) == name

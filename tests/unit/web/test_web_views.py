@@ -1,6 +1,7 @@
 from dataclasses import replace
 
 import numpy as np
+import pytest
 from web_fakes import CALM, DB1, DB2, ERRORS, FS, IO, LOAD, make_board, make_groups, table
 
 from exporter.board import WatchPicture
@@ -58,8 +59,10 @@ def test_calm_series_are_left_out_except_the_first_three():
     assert len(loud.rows) == 4
 
 
-def test_the_boundary_itself_is_not_suspicious():
-    assert watch_view(picture(table("a", [FS], [0.5], [NAN], [""])), 5, windows()).suspicious == 0
+@pytest.mark.parametrize(("score", "suspicious"), [(0.4999, 0), (0.5, 1), (0.5001, 1)])
+def test_an_alarm_that_is_held_at_the_boundary_is_suspicious(score, suspicious):
+    """What the page counts is what the group's screening counts and what alerts fire for."""
+    assert watch_view(picture(table("a", [FS], [score], [NAN], [""])), 5, windows()).suspicious == suspicious
 
 
 def test_a_watch_without_series_has_no_top():
