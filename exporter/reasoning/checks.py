@@ -6,7 +6,8 @@ Two kinds of fault are told apart:
   answer. A broken finding is left out and reported; when the group's own part is broken or no finding is left, the
   whole answer is a `Problem`. Nothing is clamped or guessed.
 * What follows the schema but does not hold (a fact that does not exist or belongs to another series, an anomaly without
-  evidence, a number that was not shown, an empty sentence) stays, marked as ungrounded, with the reason in words.
+  evidence, a number that was not shown, a sentence of the instructions' examples, an empty one) stays, marked as
+  ungrounded, with the reason in words.
 
 A number is allowed besides those shown where a sentence repeats a score that the same answer gives (`score 8`, `8/10`).
 What was checked by its ids is then worded for people, who know series by their names and want to read their values.
@@ -20,6 +21,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from exporter.reasoning.clean import ELLIPSIS, one_line
+from exporter.reasoning.copied import copied_from_examples
 from exporter.reasoning.extract import json_object
 from exporter.reasoning.grounding import Stated, not_stated, stated_in
 from exporter.reasoning.naming import for_people, ids_in
@@ -35,12 +37,15 @@ _ID_LIMIT = 12
 _MOST_IDS = 8
 _MOST_NAMED = 3
 
+_GROUP_TEXTS = ("summary", "cause", "next_steps")
+
 _SCORE = re.compile(
     r"\b(?:score|confidence)(?: is| of|:| =)? ?(\d+(?:\.\d+)?)(?: ?/ ?10| (?:out )?of 10)?\b", re.IGNORECASE
 )
 _OF_TEN = re.compile(r"(?<![\w.])(\d+(?:\.\d+)?)(?: ?/ ?10| (?:out )?of 10)\b", re.IGNORECASE)
 
 _Score = Annotated[float, Field(ge=0, le=TOP_SCORE)]
+_Copies = Mapping[str, tuple[str, ...]]
 
 
 class _Model(BaseModel):
@@ -94,23 +99,29 @@ def parse_answer(text: str, snapshot: Snapshot) -> ParsedAnswer | Problem:
         answer = _GroupAnswer.model_validate(found)
     except ValidationError as error:
         return Problem(_first_error(error))
-    judged = [(series, *_judge_finding(answer.findings.get(series.id), series, snapshot)) for series in snapshot.shown]
+    copies = copied_from_examples(_texts(answer, snapshot), snapshot.text)
+    judged = [
+        (series, *_judge_finding(answer.findings.get(series.id), series, snapshot, copies)) for series in snapshot.shown
+    ]
     findings = [finding for _, finding, _ in judged if finding is not None]
     if not findings:
         # The model reads this when it is asked again: it knows series by their ids.
         wrong = [f"{series.id}: {what}" for series, _, problems in judged for what in problems]
         return Problem("; ".join(wrong[:_MOST_NAMED]))
     wrong = [f"{series.name}: {what}" for series, _, problems in judged for what in problems]
-    return _parsed(answer, findings, wrong, snapshot)
+    return _parsed(answer, findings, wrong, snapshot, copies)
 
 
-def _parsed(answer: _GroupAnswer, findings: list[Finding], problems: list[str], snapshot: Snapshot) -> ParsedAnswer:
+def _parsed(
+    answer: _GroupAnswer, findings: list[Finding], problems: list[str], snapshot: Snapshot, copies: _Copies
+) -> ParsedAnswer:
     problems += _unexpected(answer.findings, snapshot)
     if not answer.summary.strip():
         problems.append("the summary is empty")
-    texts = {name: one_line(getattr(answer, name), _TEXT_LIMIT) for name in ("summary", "cause", "next_steps")}
+    texts = {name: one_line(getattr(answer, name), _TEXT_LIMIT) for name in _GROUP_TEXTS}
     for name, text in texts.items():
-        problems += [f"{name}: {what}" for what in _not_grounded(text, snapshot, (answer.score,))]
+        wrong = _not_grounded(text, snapshot, (answer.score,)) + _copied(text, copies)
+        problems += [f"{name}: {what}" for what in wrong]
     return ParsedAnswer(
         findings=tuple(findings),
         group_score=answer.score / TOP_SCORE,
@@ -119,7 +130,9 @@ def _parsed(answer: _GroupAnswer, findings: list[Finding], problems: list[str], 
     )
 
 
-def _judge_finding(raw: Any, series: ShownSeries, snapshot: Snapshot) -> tuple[Finding | None, list[str]]:
+def _judge_finding(
+    raw: Any, series: ShownSeries, snapshot: Snapshot, copies: _Copies
+) -> tuple[Finding | None, list[str]]:
     """One series' part of the answer, and what is wrong with it; no finding where there is no usable part."""
     if raw is None:
         return None, ["not answered"]
@@ -136,7 +149,7 @@ def _judge_finding(raw: Any, series: ShownSeries, snapshot: Snapshot) -> tuple[F
         problems.append("calls it anomalous and cites no evidence")
     if not text:
         problems.append("the text is empty")
-    problems += _not_grounded(text, snapshot, (answer.score, answer.confidence))
+    problems += _not_grounded(text, snapshot, (answer.score, answer.confidence)) + _copied(text, copies)
     finding = Finding(
         series=series.series.series,
         screen_score=series.series.score,
@@ -172,6 +185,19 @@ def _not_grounded(text: str, snapshot: Snapshot, scores: tuple[float, ...]) -> l
     counted = _OF_TEN.sub(without_own_score, _SCORE.sub(without_own_score, text))
     missing = not_stated(counted, Stated(snapshot.numbers, snapshot.names))
     return problems + [f"states {number}, which was not shown" for number in missing]
+
+
+def _texts(answer: _GroupAnswer, snapshot: Snapshot) -> list[str]:
+    """All sentences of an answer, as they are checked."""
+    raw = [answer.findings.get(series.id) for series in snapshot.shown]
+    said = [one["text"] for one in raw if isinstance(one, dict) and isinstance(one.get("text"), str)]
+    return [one_line(text, _TEXT_LIMIT) for text in (*said, *(getattr(answer, name) for name in _GROUP_TEXTS))]
+
+
+def _copied(text: str, copies: _Copies) -> list[str]:
+    if text not in copies:
+        return []
+    return [f"repeats the example of the instructions: nothing shown speaks of {', '.join(copies[text])}"]
 
 
 def _worded(text: str, snapshot: Snapshot) -> str:

@@ -31,7 +31,8 @@ class Finding:
     """Ids of the facts that the model cites: E1, E2 …"""
     text: str
     grounded: bool
-    """Whether every id and number in it stood in the snapshot. Only grounded findings move a score."""
+    """Whether every id and number in it stood in the snapshot, and its words are no copy of the instructions' examples. Only
+    grounded findings move a score."""
 
 
 @dataclass(frozen=True, slots=True)
