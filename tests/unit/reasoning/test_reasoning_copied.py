@@ -65,7 +65,7 @@ OWN_WORDS = [
     "The CPU is overloaded, so the run queue grows.",
     "A consumer of memory.",
     "The load is several times as long as usual and stays so, perhaps for a queue.",
-    "The CPU is busy with a backup and so load stays above its range.",
+    "Load jumped and the CPU is busy with backups.",
     "",
     "…",
 ]
