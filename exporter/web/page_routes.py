@@ -53,28 +53,31 @@ class PageRoutes:
         return [Rule(path, endpoint=endpoint, methods=["GET"]) for path, endpoint in gets.items()]
 
     def _landing(self, _request: Request) -> Response:
+        seen = self._reading.seen()
         verdicts = self._reading.latest(_LANDING_VERDICTS)
         events = self._deps.journal.events(limit=_LANDING_EVENTS) if verdicts is not None else ()
         came_in = self._deps.notifications(_LANDING_EVENTS) if verdicts is not None else ()
-        return answers.html(self._pages.landing(self._deps.board(), verdicts, events, came_in, self._deps.alerts()))
+        board, alerts = self._deps.board(), self._deps.alerts()
+        return answers.html(self._pages.landing(seen, board, verdicts, events, came_in=came_in, alerts=alerts))
 
     def _watch(self, request: Request, name: str) -> Response:
-        picture = self._reading.picture(name)
+        seen, picture = self._reading.seen(), self._reading.picture(name)
         query = SeriesQuery.of(request)
         verdicts = self._reading.latest(_WATCH_VERDICTS, name)
-        return answers.html(self._pages.watch(picture, query, verdicts, self._reading.briefs(name)))
+        return answers.html(self._pages.watch(seen, picture, query, verdicts, self._reading.briefs(name)))
 
     def _server(self, _request: Request, name: str) -> Response:
-        return answers.html(self._pages.server(self._reading.server(name)))
+        return answers.html(self._pages.server(self._reading.seen(), self._reading.server(name)))
 
     def _journal(self, request: Request) -> Response:
         query = VerdictQuery.of(request, self._deps.clock.now(), JOURNAL_ROWS)
+        seen = self._reading.seen()
         try:
             # One more than is shown tells whether there is another page.
             found = self._deps.journal.list(**{**query.search(), "limit": query.limit + 1})
         except LmwatchError:
             found = None
-        return answers.html(self._pages.journal(self._deps.board(), query, request.args, found))
+        return answers.html(self._pages.journal(seen, self._deps.board(), query, request.args, found))
 
     def _verdict(self, request: Request, id: str) -> Response:  # noqa: A002 - the word in the address
         kept = self._reading.kept(id)

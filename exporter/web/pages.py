@@ -18,6 +18,7 @@ from exporter.web.markdown import to_html
 from exporter.web.query import OUTCOMES, VerdictQuery
 from exporter.web.reading import TIMELINE_SECONDS
 from exporter.web.rendering import environment
+from exporter.web.revision import Seen
 from exporter.web.servers import ServerDetail
 from exporter.web.verdicts import VerdictLine, VerdictView
 from exporter.web.views import server_views, shown_watches, troubled_sources, watch_views
@@ -48,11 +49,13 @@ class Pages:
 
     def landing(
         self,
+        seen: Seen,
         board: Board,
         verdicts: Sequence[Kept] | None,
         events: Sequence[Happened],
-        came_in: Sequence[Mapping[str, Any]] = (),
-        alerts: Sequence[Alert] = (),
+        *,
+        came_in: Sequence[Mapping[str, Any]],
+        alerts: Sequence[Alert],
     ) -> str:
         """Servers, watches, alerts, the last events, verdicts and notifications at a glance; None where verdicts cannot be read."""
         servers = server_views(board)
@@ -60,6 +63,7 @@ class Pages:
         ranked = sorted(alerts, key=lambda alert: -alert.score)
         return self._render(
             "landing.html",
+            seen=seen,
             board=board,
             servers=servers,
             servers_up=sum(view.health.up for view in servers),
@@ -78,7 +82,12 @@ class Pages:
         )
 
     def watch(
-        self, picture: WatchPicture, query: SeriesQuery, verdicts: Sequence[Kept] | None, briefs: Sequence[Brief]
+        self,
+        seen: Seen,
+        picture: WatchPicture,
+        query: SeriesQuery,
+        verdicts: Sequence[Kept] | None,
+        briefs: Sequence[Brief],
     ) -> str:
         """One watch: charts of what is odd, its verdicts over time, its series in pages; None where verdicts cannot be read."""
         now = self._clock.now()
@@ -86,6 +95,7 @@ class Pages:
         begin = min(max(oldest, now - TIMELINE_SECONDS), now - _SHORTEST_TIMELINE)
         return self._render(
             "watch.html",
+            seen=seen,
             view=watch_detail(picture, self._windows, query),
             lanes=graphs.verdict_lanes(briefs, self._base, begin, now),
             lane_axis=timelines.axis(begin, now),
@@ -93,22 +103,29 @@ class Pages:
             verdicts=_lines(verdicts),
         )
 
-    def server(self, detail: ServerDetail) -> str:
+    def server(self, seen: Seen, detail: ServerDetail) -> str:
         """One server: its models and figures, its states over time, what happened and what failed."""
         now = self._clock.now()
         return self._render(
             "server.html",
+            seen=seen,
             view=detail,
             lanes=[(lane.name, graphs.state_lane(lane, detail, now)) for lane in detail.lanes],
             lane_axis=timelines.axis(detail.begin, now),
         )
 
     def journal(
-        self, board: Board, query: VerdictQuery, arguments: Mapping[str, str], found: Sequence[Kept] | None
+        self,
+        seen: Seen,
+        board: Board,
+        query: VerdictQuery,
+        arguments: Mapping[str, str],
+        found: Sequence[Kept] | None,
     ) -> str:
         """Verdicts as they are searched for; None where the journal cannot be read.
 
         Args:
+            seen: before anything was looked up.
             board: the present.
             query: what is searched for.
             arguments: of the request, for the form and the links.
@@ -118,6 +135,7 @@ class Pages:
         names = ("watch", "outcome", "since", "anomalous")
         return self._render(
             "journal.html",
+            seen=seen,
             query=query,
             arguments={name: arguments.get(name, "") for name in names},
             watches=[picture.name for picture in shown_watches(board)],

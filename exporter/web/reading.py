@@ -11,6 +11,7 @@ from exporter.lmstudio.wire import ServerHealth
 from exporter.metrics.reading import FIGURE_METRICS, read_figures
 from exporter.web.deps import WebDeps
 from exporter.web.kept import Brief, Happened, Kept
+from exporter.web.revision import Seen, revision
 from exporter.web.servers import SHOWN_SECONDS, ServerDetail, server_detail
 
 logger = logging.getLogger(__name__)
@@ -62,6 +63,11 @@ class Reading:
         except LmwatchError as error:
             logger.warning("cannot read verdicts: %s", error)
             return None
+
+    def seen(self) -> Seen:
+        """What whoever reads now will see at least."""
+        newest = next((kept.id for kept in self.latest(1) or ()), "")
+        return Seen(revision(self._deps.board(), newest, self._deps.alerts()), newest)
 
     def briefs(self, watch: str) -> Sequence[Brief]:
         """The verdicts of the last day on a watch in short, the newest first; none where the journal cannot be read."""

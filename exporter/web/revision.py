@@ -2,9 +2,19 @@
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from exporter.alerting.alert import Alert
 from exporter.board import Board
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a page shows, or something newer: an open page asks for what comes after it."""
+
+    revision: str
+    newest_verdict: str
+    """Its id; empty where there is none."""
 
 
 def revision(board: Board, newest_verdict: str, alerts: Sequence[Alert]) -> str:

@@ -8,8 +8,8 @@
   const news = document.getElementById("news");
   const trouble = document.getElementById("trouble");
   const raw = new Map();
-  let tag = null;
-  let newest = null;
+  let tag = main.dataset.revision ? `W/"${main.dataset.revision}"` : null;
+  let newest = main.dataset.newest ?? null;
   let timer = null;
   let last = Date.now();
 
