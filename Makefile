@@ -8,9 +8,11 @@ BIN := .venv/bin
 demo: .venv/ready
 	$(BIN)/lmwatch demo $(DEMO_FLAGS)
 
+# Integration tests wait for other programs most of the time, so more of them run at once.
 test: .venv/ready .venv/tools
 	$(MAKE) --no-print-directory lint
-	$(BIN)/pytest -n 2 --dist loadfile
+	$(BIN)/pytest -n 2 --dist loadfile -m "not integration"
+	$(BIN)/pytest -n 5 --dist loadfile -m integration --durations 15
 
 check: .venv/ready lint
 	$(BIN)/pytest -n 2 --dist loadfile -m "not integration"
