@@ -87,6 +87,12 @@ def watch_of(process: Lmwatch) -> dict:
     return watches[0] if watches else {}
 
 
+def no_longer_warming(process: Lmwatch) -> dict | None:
+    """The only watch once it has another state than the first."""
+    watch = watch_of(process)
+    return watch if watch.get("state", "warming") != "warming" else None
+
+
 def scores(process: Lmwatch) -> dict[str, float]:
     """The screen's scores by metric."""
     found = {}
@@ -171,9 +177,7 @@ def test_a_scraped_target_is_remembered_over_a_restart(thermometer, tmp_path):
     assert [name for name, _ in kept.archive.identities] == ["temperature"]
     grow_older(Histories(folder), target)
     with lmwatch(config, tmp_path) as second:
-        picture = eventually(
-            lambda: watch_of(second) if watch_of(second).get("state") != "warming" else None, what="ok"
-        )
+        picture = eventually(lambda: no_longer_warming(second), what="ok")
         assert (picture["state"], picture["reason"]) == ("ok", "")
         stop(second)
 
