@@ -12,7 +12,7 @@ demo: .venv/ready
 test: .venv/ready .venv/tools
 	$(MAKE) --no-print-directory lint
 	$(BIN)/pytest -n 2 --dist loadfile -m "not integration"
-	$(BIN)/pytest -n 5 --dist loadfile -m integration --durations 15
+	$(BIN)/pytest -n 3 --dist loadfile -m integration --durations 15
 
 check: .venv/ready lint
 	$(BIN)/pytest -n 2 --dist loadfile -m "not integration"
