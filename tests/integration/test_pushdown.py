@@ -201,7 +201,7 @@ def local_oddness(past):
 
 @pytest.mark.parametrize("ruler", ["prometheus_ruler"], indirect=True)
 def test_the_rules_say_what_the_local_screen_says(ruler, past):
-    """Within -7 and +20 %; measured -4 to +14 %, apart from the trust.
+    """Within -7 and +20 %; seen in one run: -4 to +14 %, apart from the trust.
 
     The last 12 hours teach a history kept here and not the rules, so that these trust 4.5 days and not 5; a range comes of
     two quantiles an hour instead of seven; and the mean of the last hour, exact in the rules, is put together here from the hour
