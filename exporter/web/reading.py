@@ -103,11 +103,15 @@ class Reading:
         return server_detail(health, figures.get(name), events, failures, now=now)
 
     def _happened(self, server: str, now: float) -> tuple[Sequence[Happened], Sequence[Kept]]:
-        journal = self._deps.journal
+        journal, since = self._deps.journal, now - SHOWN_SECONDS
         try:
-            events = journal.events(server=server, since=now - SHOWN_SECONDS, limit=_EVENTS)
-            failed = [kept for outcome in _NO_ANSWER for kept in journal.list(outcome=outcome, limit=_FAILURES)]
+            events = journal.events(server=server, since=since, limit=_EVENTS)
+            failed = [
+                kept
+                for outcome in _NO_ANSWER
+                for kept in journal.list(server=server, since=since, outcome=outcome, limit=_FAILURES)
+            ]
         except LmwatchError as error:
             logger.warning("cannot read events: %s", error)
             return (), ()
-        return events, sorted(failed, key=lambda kept: kept.at, reverse=True)
+        return events, sorted(failed, key=lambda kept: kept.at, reverse=True)[:_FAILURES]

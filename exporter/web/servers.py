@@ -10,7 +10,7 @@ from exporter.web.kept import Happened, Kept
 from exporter.web.verdicts import VerdictLine
 
 SHOWN_SECONDS = 86_400.0
-"""How far back the timeline reaches."""
+"""How far back timeline, events and failures reach."""
 _NO_FIGURES = ModelFigures()
 _MOST_LANES = 20
 
@@ -45,7 +45,7 @@ class ServerDetail:
     events: Sequence[Happened]
     """The newest first."""
     failures: Sequence[VerdictLine]
-    """Analyses that brought no usable answer, the newest first."""
+    """Analyses of the shown time that brought no usable answer, the newest first."""
 
 
 def server_detail(
@@ -62,7 +62,7 @@ def server_detail(
         health: its newest poll.
         figures: of its last predictions; None where there were none.
         events: of the shown time, the newest first.
-        failures: verdicts without a usable answer, the newest first.
+        failures: verdicts of the shown time for which it gave no usable answer, the newest first.
         now: Unix seconds.
     """
     known = figures.models if figures else {}
@@ -77,7 +77,7 @@ def server_detail(
         begin=begin,
         lanes=state_lanes(health, events, begin, now),
         events=events,
-        failures=[VerdictLine.of(kept.document) for kept in failures if kept.document.get("server") == health.server],
+        failures=[VerdictLine.of(kept.document) for kept in failures],
     )
 
 

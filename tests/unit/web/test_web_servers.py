@@ -84,9 +84,33 @@ def test_a_server_that_is_down_says_why():
     assert "Its models are not known while it is down." in text
 
 
-def test_failures_of_other_servers_are_not_shown():
-    other = verdict("v-1", "w", (), NOW, outcome="timeout", server="attic", problems=("lost",))
-    assert "lost" not in Client(make_app(journal=FakeJournal([other]))).get("/servers/desk").text
+def failed(number: int, server: str, before: float = 0.0):
+    return verdict(
+        f"v-{number}",
+        "w",
+        (),
+        NOW - before,
+        outcome="timeout",
+        server=server,
+        summary="",
+        problems=(f"lost on {server}",),
+    )
+
+
+def test_failures_of_another_server_neither_show_nor_hide_the_servers_own():
+    journal = FakeJournal([*(failed(number, "attic", number) for number in range(60)), failed(99, "desk", 900)])
+    text = Client(make_app(journal=journal)).get("/servers/desk").text
+    assert "lost on desk" in text
+    assert "lost on attic" not in text
+
+
+def test_failures_are_those_of_the_time_shown_and_not_more_than_20():
+    journal = FakeJournal([failed(number, "desk", number * 2000) for number in range(60)])
+    client = Client(make_app(journal=journal))
+    assert client.get("/servers/desk").text.count("lost on desk") == 20
+    assert len(client.get("/api/v1/servers/desk").json["data"]["failures"]) == 20
+    old = FakeJournal([failed(1, "desk", 90_000)])
+    assert "None in the last 24 hours." in Client(make_app(journal=old)).get("/servers/desk").text
 
 
 def test_without_a_journal_the_server_is_shown_all_the_same():
