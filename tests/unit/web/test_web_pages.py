@@ -211,15 +211,41 @@ def test_the_status_tells_by_its_etag_whether_people_would_see_something_new():
     assert tag.startswith('W/"')
     again = client.get("/api/v1/status", headers={"If-None-Match": tag})
     assert (again.status_code, again.data, again.headers["ETag"]) == (304, b"", tag)
-    desk, watch = board.servers["desk"], board.watches["checkout"]
-    polled = {**board.servers, "desk": replace(desk, polled_at=NOW, poll_duration_seconds=9.0)}
-    gone = {**board.servers, "desk": replace(desk, models=())}
-    screened = {**board.watches, "checkout": replace(watch, at=NOW)}
-    boards = [replace(board, servers=polled), replace(board, servers=gone), replace(board, watches=screened)]
-    tags = [Client(make_app(one)).get("/api/v1/status").headers["ETag"] for one in boards]
-    assert [other == tag for other in tags] == [True, False, False]
     assert Client(make_app(board, journal=FakeJournal())).get("/api/v1/status").headers["ETag"] != tag
     assert first.json["data"]["newest_verdict"]["id"] == "v-41"
+
+
+QWEN = make_board().servers["desk"].models[0]
+
+
+@pytest.mark.parametrize(
+    ("changes", "same"),
+    [
+        ({"polled_at": NOW - 2, "poll_duration_seconds": 9.0}, True),
+        ({"models": (replace(QWEN, ttl_remaining_seconds=2390.0, last_used_at=NOW),)}, True),
+        ({"models": (replace(QWEN, ttl_remaining_seconds=2300.0),)}, False),
+        ({"models": (replace(QWEN, status="idle"),)}, False),
+        ({"models": ()}, False),
+        ({"polled_at": NOW + 58}, False),
+    ],
+)
+def test_a_poll_that_found_everything_as_it_was_is_new_once_a_minute(changes: dict[str, Any], same: bool):
+    """An open page says how long ago a server was polled: that must not grow old while nothing else happens."""
+
+    def tag(**more: Any) -> str:
+        desk = replace(make_board().servers["desk"], **{"polled_at": NOW - 4, "models": (QWEN,), **more})
+        return Client(make_app(make_board(servers={"desk": desk}))).get("/api/v1/status").headers["ETag"]
+
+    assert (tag(**changes) == tag()) == same
+
+
+def test_a_screening_is_new():
+    board = make_board()
+    watches = {**board.watches, "checkout": replace(board.watches["checkout"], at=NOW)}
+    tags = {
+        Client(make_app(one)).get("/api/v1/status").headers["ETag"] for one in (board, replace(board, watches=watches))
+    }
+    assert len(tags) == 2
 
 
 @pytest.mark.parametrize("path", ["/", "/watches/node-health", "/servers/desk", "/verdicts"])
