@@ -85,7 +85,7 @@ class ApiRoutes:
         return answers.success(self._reading.kept(id).document)
 
     def _request(self, _request: Request, id: str) -> Response:  # noqa: A002 - the word in the address
-        """The body of the question as it was put, so that `curl` can put it again; the only answer that is not wrapped."""
+        """The body of the question as it was put, so that `curl` can put it again: not wrapped."""
         asked = request_of(self._reading.kept(id).document)
         if asked is None:
             return answers.failure(

@@ -108,6 +108,26 @@ def test_the_watch_page_shows_its_verdicts_over_time_with_links():
     assert 'aria-label="Verdicts on instance=db2:9100"' in text
 
 
+@pytest.mark.parametrize(("groups", "words"), [(10, ""), (11, "1 more group with"), (40, "30 more groups with")])
+def test_the_timeline_shows_ten_groups_and_says_how_many_more_there_are(groups: int, words: str):
+    made = [verdict(f"v-{n}", "node-health", (("instance", f"h{n}"),), NOW - 60 * n) for n in range(groups)]
+    text = Client(make_app(journal=FakeJournal(made))).get("/watches/node-health").text
+    assert text.count('aria-label="Verdicts on instance=h') == 10
+    assert 'aria-label="Verdicts on instance=h9"' in text
+    assert words in text
+    assert ("older verdicts" in text) == bool(words)
+
+
+def test_a_thousand_targets_in_trouble_do_not_fill_the_page():
+    board = make_board()
+    down = board.sources["nodes", "db3:9100"]
+    sources = {("nodes", f"h{n}"): replace(down, target=f"h{n}:9100") for n in range(1000)}
+    text = Client(make_app(replace(board, sources=sources))).get("/").text
+    assert text.count("no answer in 10 s") == 10
+    assert '990 more: <a href="/api/v1/status">all targets as JSON</a>' in text
+    assert "more: <a" not in Client(make_app(board)).get("/").text
+
+
 def test_the_verdict_page_shows_the_window_as_it_was_with_the_cited_value_marked():
     judged = make_groups()["node-health"][0].series
     values = judged[0].values.copy()
