@@ -8,6 +8,7 @@ from exporter.alerting.alert import Alert
 from exporter.board import Board
 from exporter.drawing.wording import duration
 from exporter.lmstudio.wire import Model
+from exporter.web.views import shown_watches
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +40,8 @@ def revision(board: Board, newest_verdict: str, alerts: Sequence[Alert]) -> str:
         ],
         [(name, of.up, of.error) for name, of in board.sources.items()],
         [
-            (name, of.at, of.state, of.reason, [one.id for one in of.verdicts.values()])
-            for name, of in board.watches.items()
+            (of.name, of.at, of.state, of.reason, [one.id for one in of.verdicts.values()])
+            for of in shown_watches(board)
         ],
         newest_verdict,
         sorted((alert.fingerprint, alert.state) for alert in alerts),

@@ -11,6 +11,7 @@ from web_fakes import DB1, FS, NOW, FakeJournal, make_app, make_board, make_grou
 from werkzeug.test import Client
 
 from exporter.alerting.alert import Alert, Subject, Words
+from exporter.config.watches import HEARTBEAT_WATCH
 from exporter.lmstudio.wire import ChatRequest
 from exporter.reasoning.pictures import picture_of
 from exporter.web.verdicts import pins
@@ -259,11 +260,13 @@ def test_a_poll_that_found_everything_as_it_was_is_new_once_a_minute(changes: di
     assert (tag(**changes) == tag()) == same
 
 
-def test_a_screening_is_new():
+def test_a_screening_is_new_but_not_that_of_the_heartbeat_which_no_page_shows():
     board = make_board()
+    beating = {**board.watches, HEARTBEAT_WATCH: replace(board.watches["checkout"], name=HEARTBEAT_WATCH)}
     watches = {**board.watches, "checkout": replace(board.watches["checkout"], at=NOW)}
     tags = {
-        Client(make_app(one)).get("/api/v1/status").headers["ETag"] for one in (board, replace(board, watches=watches))
+        Client(make_app(one)).get("/api/v1/status").headers["ETag"]
+        for one in (board, replace(board, watches=watches), replace(board, watches=beating))
     }
     assert len(tags) == 2
 
