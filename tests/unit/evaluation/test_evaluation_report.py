@@ -366,6 +366,7 @@ def test_faults_of_an_experiment_are_flagged_and_its_ranking_is_told():
     html = render_report(make_evaluation(result, rows=(), ranking=RANKING))
     page = Page(html)
     assert "2014-04-01 04:10 cpu in cart-1" in page.text
+    assert "<span>1 fault</span>" in html
     assert "combined 4 1 (25 %) 3 (75 %) 2" in page.text
     assert "2 of 9 ad-1, cart-1 right: CPU" in page.text
     assert "Detectors" not in page.text
