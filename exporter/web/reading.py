@@ -90,7 +90,7 @@ class Reading:
         return health
 
     def server(self, name: str) -> ServerDetail:
-        """A server, whole.
+        """A server, as far as the journal can be read whole.
 
         Raises:
             NotFound: there is none of this name.
@@ -99,10 +99,9 @@ class Reading:
         _, headers, body = self._deps.exposition.respond("", "", FIGURE_METRICS)
         figures = read_figures(body, dict(headers)["Content-Type"])
         now = self._deps.clock.now()
-        events, failures = self._happened(name, now)
-        return server_detail(health, figures.get(name), events, failures, now=now)
+        return server_detail(health, figures.get(name), self._happened(name, now), now=now)
 
-    def _happened(self, server: str, now: float) -> tuple[Sequence[Happened], Sequence[Kept]]:
+    def _happened(self, server: str, now: float) -> tuple[Sequence[Happened], Sequence[Kept]] | None:
         journal, since = self._deps.journal, now - SHOWN_SECONDS
         try:
             events = journal.events(server=server, since=since, limit=_EVENTS)
@@ -113,5 +112,5 @@ class Reading:
             ]
         except LmwatchError as error:
             logger.warning("cannot read events: %s", error)
-            return (), ()
+            return None
         return events, sorted(failed, key=lambda kept: kept.at, reverse=True)[:_FAILURES]

@@ -39,6 +39,8 @@ class ServerDetail:
     circuit: str
     models: tuple[ModelRow, ...]
     """Those that are, or may be, loaded first."""
+    journal_read: bool
+    """Where not, there are no lanes, events and failures, and nobody knows."""
     begin: float
     """Unix seconds at which the timeline begins."""
     lanes: tuple[StateLane, ...]
@@ -51,8 +53,7 @@ class ServerDetail:
 def server_detail(
     health: ServerHealth,
     figures: ServerFigures | None,
-    events: Sequence[Happened],
-    failures: Sequence[Kept],
+    happened: tuple[Sequence[Happened], Sequence[Kept]] | None,
     *,
     now: float,
 ) -> ServerDetail:
@@ -61,12 +62,13 @@ def server_detail(
     Args:
         health: its newest poll.
         figures: of its last predictions; None where there were none.
-        events: of the shown time, the newest first.
-        failures: verdicts of the shown time for which it gave no usable answer, the newest first.
+        happened: the events of the shown time, and the verdicts for which it gave no usable answer, the newest first; None
+            where the journal cannot be read.
         now: Unix seconds.
     """
     known = figures.models if figures else {}
     begin = now - SHOWN_SECONDS
+    events, failures = happened or ((), ())
     return ServerDetail(
         health=health,
         circuit=(figures.circuit if figures else None) or "",
@@ -74,8 +76,9 @@ def server_detail(
             ModelRow(model, known.get(model.id, _NO_FIGURES))
             for model in sorted(health.models, key=lambda model: model.loaded is False)
         ),
+        journal_read=happened is not None,
         begin=begin,
-        lanes=state_lanes(health, events, begin, now),
+        lanes=state_lanes(health, events, begin, now) if happened is not None else (),
         events=events,
         failures=[VerdictLine.of(kept.document) for kept in failures],
     )

@@ -23,6 +23,7 @@ from web_fakes import (
 )
 from werkzeug.test import Client, TestResponse
 
+from exporter import __version__
 from exporter.board import Board, ReloadState, WatchPicture
 from exporter.errors import ConfigError, TransientError
 from exporter.lmstudio.wire import Model, ServerHealth
@@ -56,7 +57,9 @@ def scripts_in(page: str) -> list[str]:
 def test_pages_are_html_that_needs_no_script(client: Client, path: str):
     response = client.get(path)
     assert (response.status_code, response.mimetype) == (200, "text/html")
-    assert scripts_in(response.text) == ['src="/static/refresh.js?0.1.0" defer'], "our own file, and nothing inline"
+    assert scripts_in(response.text) == [f'src="/static/refresh.js?{__version__}" defer'], (
+        "our own file, and nothing inline"
+    )
     assert " style=" not in response.text, "the content security policy forbids inline styles"
     assert "{{" not in response.text
 

@@ -118,9 +118,13 @@ def test_without_a_journal_the_server_is_shown_all_the_same():
         def events(self, **_query: Any):
             raise TransientError("locked")
 
-    response = Client(make_app(journal=Broken())).get("/servers/desk")
-    assert response.status_code == 200
-    assert "Nothing in the last 24 hours." in response.text
+    client = Client(make_app(journal=Broken()))
+    text = client.get("/servers/desk").text
+    assert "qwen3-8b" in text
+    assert "The journal cannot be read" in text
+    assert "last 24 hours" not in text, "what cannot be read may have happened"
+    answer = client.get("/api/v1/servers/desk")
+    assert (answer.status_code, answer.json["status"]) == (503, "error")
 
 
 def test_the_landing_page_leads_to_servers_with_any_name():
