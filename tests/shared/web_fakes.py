@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from plain_verdict import plain_verdict
 from prometheus_client import CollectorRegistry
 
 from exporter.board import Board, ReloadState, ScoreTable, WatchPicture
@@ -144,29 +145,21 @@ def prediction(seconds: float = 6.2) -> Prediction:
 
 
 def verdict(name: str, watch: str, group: Labels, at: float, **changes: Any) -> Verdict:
-    made = Verdict(
+    calm = plain_verdict(
         id=name,
         watch=watch,
         group=group,
         at=at,
-        outcome="ok",
         model="qwen3-8b",
-        server="desk",
         group_score=0.1,
         summary="Nothing unusual.",
-        cause="",
-        next_steps="",
-        findings=(),
-        problems=(),
-        facts=(),
         prompt="You weigh computed evidence about time series.",
         answer='{"score": 8}',
         shown=12,
-        dropped=0,
         prompt_tokens_estimated=1800,
         predictions=(prediction(),),
     )
-    return replace(made, **changes)
+    return replace(calm, **changes)
 
 
 DB1, DB2 = labels_of({"instance": "db1:9100"}), labels_of({"instance": "db2:9100"})
