@@ -22,7 +22,7 @@ from exporter.web.verdicts import PictureView
 _TITLE_LIMIT = 300
 _VALUE_LIMIT = 24
 _MOST_LANES = 10
-_SIZES = {"bytes": tuple(1024.0**power for power in range(1, 5))}
+_BINARY_SIZES = tuple(1024.0**power for power in range(1, 5))
 _SHAPES: dict[str, Shape] = {"calm": "dot", "raised": "diamond", "high": "triangle", "none": "cross"}
 
 
@@ -93,9 +93,10 @@ def _drawn(
 
 def _measure(unit: str, values: FloatArray) -> float:
     """The size of the unit that the largest value is written in."""
+    sizes = _BINARY_SIZES if unit in wording.BINARY_UNITS else ()
     finite = values[np.isfinite(values)]
     largest = float(np.abs(finite).max()) if finite.size else 0.0
-    return max((size for size in _SIZES.get(unit, ()) if size <= largest), default=1.0)
+    return max((size for size in sizes if size <= largest), default=1.0)
 
 
 def _alarm_name(alarm: Alarm) -> str:

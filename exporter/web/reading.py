@@ -99,7 +99,8 @@ class Reading:
         _, headers, body = self._deps.exposition.respond("", "", FIGURE_METRICS)
         figures = read_figures(body, dict(headers)["Content-Type"])
         now = self._deps.clock.now()
-        return server_detail(health, figures.get(name), self._happened(name, now), now=now)
+        began = self._deps.board().started_at
+        return server_detail(health, figures.get(name), self._happened(name, now), watched_since=began, now=now)
 
     def _happened(self, server: str, now: float) -> tuple[Sequence[Happened], Sequence[Kept]] | None:
         journal, since = self._deps.journal, now - SHOWN_SECONDS

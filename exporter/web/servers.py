@@ -55,6 +55,7 @@ def server_detail(
     figures: ServerFigures | None,
     happened: tuple[Sequence[Happened], Sequence[Kept]] | None,
     *,
+    watched_since: float,
     now: float,
 ) -> ServerDetail:
     """One server as it stands.
@@ -64,11 +65,13 @@ def server_detail(
         figures: of its last predictions; None where there were none.
         happened: the events of the shown time, and the verdicts for which it gave no usable answer, the newest first; None
             where the journal cannot be read.
+        watched_since: Unix seconds at which this lmwatch began; before, only events tell anything.
         now: Unix seconds.
     """
     known = figures.models if figures else {}
     begin = now - SHOWN_SECONDS
     events, failures = happened or ((), ())
+    told_since = max(begin, min([watched_since, *(event.at for event in events)]))
     return ServerDetail(
         health=health,
         circuit=(figures.circuit if figures else None) or "",
@@ -78,7 +81,7 @@ def server_detail(
         ),
         journal_read=happened is not None,
         begin=begin,
-        lanes=state_lanes(health, events, begin, now) if happened is not None else (),
+        lanes=state_lanes(health, events, told_since, now) if happened is not None else (),
         events=events,
         failures=[VerdictLine.of(kept.document) for kept in failures],
     )

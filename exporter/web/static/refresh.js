@@ -108,6 +108,7 @@
     if (status.status === 304) return;
     if (!status.ok) throw new Error(status.statusText);
     const { data } = await status.json();
+    if (selecting()) return;
     const page = await fetch(location.href, { cache: "no-store", headers: { Accept: "text/html" }, signal });
     if (!page.ok) throw new Error(page.statusText);
     const text = await page.text();

@@ -71,6 +71,23 @@ def test_states_follow_from_events_and_end_as_the_newest_poll_found_them(
     assert lanes(health, events) == told
 
 
+@pytest.mark.parametrize(
+    ("started", "events", "begins"),
+    [
+        (90.0, [], 90.0),
+        (90.0, [Event("desk", "server_up", NOW - 5000, {})], 5000.0),
+        (200_000.0, [], 86_400.0),
+        (90.0, [Event("desk", "server_up", NOW - 50, {})], 90.0),
+    ],
+)
+def test_nothing_is_told_of_the_time_before_anybody_looked(started: float, events: list[Event], begins: float):
+    journal = FakeJournal()
+    journal.happened = events
+    app = make_app(make_board(started_at=NOW - started), journal=journal)
+    states = Client(app).get("/api/v1/servers/desk").json["data"]["states"]
+    assert {NOW - lane["spans"][0]["begin"] for lane in states} == {begins}
+
+
 def test_the_page_shows_models_states_events_and_failures():
     text = Client(make_app()).get("/servers/desk").text
     for words in ("qwen3-8b", "16.4 k", "unloads in 40 min", "not loaded", "unloaded", "no answer within 2 min"):
