@@ -76,6 +76,19 @@ def test_tables_fields_and_pictures_are_labelled(path: str):
 
 
 @pytest.mark.parametrize(
+    "path", ["/", "/verdicts", "/verdicts?watch=checkout", "/config", "/docs/metrics", "/docs/runbooks"]
+)
+def test_the_menu_marks_the_page_that_is_shown(path: str):
+    marked = [told["href"] for _, told in outline(path).tags if told.get("aria-current") == "page"]
+    assert marked == [path.partition("?")[0]]
+
+
+@pytest.mark.parametrize("path", ["/watches/node-health", "/servers/desk", "/verdicts/v-41"])
+def test_the_menu_marks_no_page_that_it_does_not_list(path: str):
+    assert not any("aria-current" in told for _, told in outline(path).tags)
+
+
+@pytest.mark.parametrize(
     ("path", "refreshed"), [("/", True), ("/watches/node-health", True), ("/verdicts/v-41", False)]
 )
 def test_without_a_script_what_changes_is_loaded_again(path: str, refreshed: bool):
