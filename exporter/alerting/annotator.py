@@ -99,7 +99,7 @@ class Annotator:
             except NotReachedError as error:
                 self._complain(error.reason, error)
                 self._give_back(annotation)
-                self._rest(pause)
+                self._rest(max(pause, error.not_before))
                 pause = min(2 * pause, _LONGEST_PAUSE)
                 continue
             with self._changed:

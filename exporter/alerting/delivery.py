@@ -5,7 +5,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 
-from exporter.alerting.alertmanager import AlertmanagerClient, Outgoing
+from exporter.alerting.alertmanager import AlertmanagerClient, Left, Outgoing
 from exporter.clock import Clock
 from exporter.logs import fields
 from exporter.metrics.pushing import PushInstruments
@@ -88,20 +88,20 @@ class Delivery:
     def _work(self) -> None:
         pause = _FIRST_PAUSE
         while batch := self._take():
-            again = self._sent(batch)
-            self._give_back(again)
-            if again:
-                self._rest(pause)
-            pause = min(2 * pause, _LONGEST_PAUSE) if again else _FIRST_PAUSE
+            left = self._sent(batch)
+            self._give_back(left.alerts)
+            if left.alerts:
+                self._rest(max(pause, left.not_before))
+            pause = min(2 * pause, _LONGEST_PAUSE) if left.alerts else _FIRST_PAUSE
 
-    def _sent(self, batch: Sequence[Outgoing]) -> Sequence[Outgoing]:
+    def _sent(self, batch: Sequence[Outgoing]) -> Left:
         try:
             return self._client.send(batch)
         except Exception:
             # Whatever is wrong with this batch must not end the thread: the next ones still have to go out.
             logger.exception("alerts were given up", extra=fields(alertmanager=self.url, alerts=len(batch)))
             self._instruments.dropped(self.url, len(batch))
-            return ()
+            return Left()
 
     def _take(self) -> tuple[Outgoing, ...]:
         """The oldest alerts, as many as fit one request; none when it is time to end."""

@@ -16,6 +16,8 @@ class StrictReceiver:
     def __init__(self) -> None:
         self.answers: list[int] = []
         """Statuses of the next answers; 200 when there are no more. 0 closes the connection without one, -1 keeps it."""
+        self.retry_after = ""
+        """The header of answers other than 200; none where empty."""
         self._ending = threading.Event()
         self.taken: list[dict] = []
         """Payloads that were answered with 200."""
@@ -37,6 +39,8 @@ class StrictReceiver:
                 elif status:
                     self.send_response(status)
                     self.send_header("Content-Length", "0")
+                    if status != 200 and receiver.retry_after:
+                        self.send_header("Retry-After", receiver.retry_after)
                     self.end_headers()
 
             def log_message(self, *_):

@@ -20,6 +20,7 @@ class FakeAlertmanager:
 
     Attributes:
         status: what it answers; "hang" answers nothing until the test ends, "redirect" sends to its pages.
+        retry_after: the header of answers other than 200; none where empty.
         refuses: tells whether an alert is bad: a batch with one is answered 400, the good ones are stored.
         stored: the newest version of each alert that it took, by labels.
         requests: the batches as they came, accepted or not.
@@ -28,6 +29,7 @@ class FakeAlertmanager:
 
     def __init__(self, port: int = 0, prefix: str = "") -> None:
         self.status: int | str = 200
+        self.retry_after = ""
         self.refuses: Callable[[dict], bool] = lambda _: False
         self.stored: dict[tuple, dict] = {}
         self.requests: list[list[dict]] = []
@@ -122,7 +124,8 @@ class _Handler(BaseHTTPRequestHandler):
         elif status == "redirect":
             self._answer(302, b"", Location="/page")
         else:
-            self._answer(status, b"" if status == 200 else b'"the reason"\n')
+            told = {"Retry-After": fake.retry_after} if status != 200 and fake.retry_after else {}
+            self._answer(status, b"" if status == 200 else b'"the reason"\n', **told)
 
     def do_GET(self):
         self._answer(200, b"<html>Log in</html>")

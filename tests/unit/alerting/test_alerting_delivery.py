@@ -8,7 +8,7 @@ from alerting_cases import NOW, POLICY, anomalous, subject
 from alerting_fake import FakeAlertmanager, wait_until
 
 from exporter.alerting import delivery as delivering
-from exporter.alerting.alertmanager import AlertmanagerClient, Outgoing, outgoing
+from exporter.alerting.alertmanager import AlertmanagerClient, Left, Outgoing, outgoing
 from exporter.alerting.delivery import BATCH, Delivery
 from exporter.alerting.fleet import Fleet
 from exporter.alerting.lifecycle import Ledger, retire, step
@@ -100,7 +100,7 @@ def failures(registry, url):
 
 
 def test_an_accepted_batch_is_counted(registry, make_client, alertmanager):
-    assert make_client(alertmanager.url).send(outs(3)) == ()
+    assert make_client(alertmanager.url).send(outs(3)) == Left()
     assert alertmanager.names() == names(3)
     assert count(registry, "lmwatch_alerts_sent_total", alertmanager.url) == 3
 
@@ -108,7 +108,7 @@ def test_an_accepted_batch_is_counted(registry, make_client, alertmanager):
 @pytest.mark.parametrize("bad", [{0}, {63}, {31, 32}, {5, 6, 40}, set(range(64))])
 def test_a_bad_alert_costs_none_of_the_others(registry, make_client, alertmanager, bad):
     alertmanager.refuses = lambda alert: int(alert["labels"]["name"][1:]) in bad
-    assert make_client(alertmanager.url).send(outs(64)) == ()
+    assert make_client(alertmanager.url).send(outs(64)) == Left()
     assert alertmanager.names() == names(64) - {f"n{number}" for number in bad}
     assert failures(registry, alertmanager.url) == {"rejected": len(bad)}
     assert count(registry, "lmwatch_alerts_sent_total", alertmanager.url) == (64 - len(bad) or None)
@@ -131,6 +131,7 @@ def test_the_label_set_of_a_refused_alert_and_the_reason_are_logged(make_client,
         (500, ("server_error", "again")),
         (503, ("server_error", "again")),
         (429, ("rate_limited", "again")),
+        (408, ("server_error", "again")),
         (401, ("unauthorized", "given up")),
         (403, ("unauthorized", "given up")),
         (404, ("client_error", "given up")),
@@ -141,20 +142,26 @@ def test_the_label_set_of_a_refused_alert_and_the_reason_are_logged(make_client,
 def test_what_is_answered_decides_whether_it_is_tried_again(registry, make_client, alertmanager, status, outcome):
     reason, then = outcome
     alertmanager.status = status
-    assert list(make_client(alertmanager.url).send(outs(1))) == (outs(1) if then == "again" else [])
+    assert make_client(alertmanager.url).send(outs(1)) == Left(tuple(outs(1)) if then == "again" else ())
     assert failures(registry, alertmanager.url) == {reason: 1}
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_one_that_asks_to_be_left_alone_says_for_how_long(make_client, alertmanager, status):
+    alertmanager.status, alertmanager.retry_after = status, "30"
+    assert make_client(alertmanager.url).send(outs(2)) == Left(tuple(outs(2)), not_before=30.0)
 
 
 def test_one_that_does_not_answer_in_time_is_tried_again(registry, make_client, alertmanager):
     alertmanager.status = "hang"
-    assert list(make_client(alertmanager.url, timeout="100ms").send(outs(2))) == outs(2)
+    assert make_client(alertmanager.url, timeout="100ms").send(outs(2)) == Left(tuple(outs(2)))
     assert failures(registry, alertmanager.url) == {"timeout": 2}
 
 
 def test_one_that_is_not_there_is_tried_again(registry, make_client, alertmanager):
     gone = FakeAlertmanager()
     gone.close()
-    assert list(make_client(gone.url).send(outs(2))) == outs(2)
+    assert make_client(gone.url).send(outs(2)) == Left(tuple(outs(2)))
     assert failures(registry, gone.url) == {"refused": 2}
 
 
@@ -166,7 +173,7 @@ def test_one_that_dies_while_a_batch_is_halved_is_tried_again_with_what_is_left(
 
     alertmanager.refuses = refuses
     left = make_client(alertmanager.url).send(outs(4))
-    assert {alert.body["labels"]["name"] for alert in left} == {"n2", "n3"}
+    assert {alert.body["labels"]["name"] for alert in left.alerts} == {"n2", "n3"}
 
 
 # -- the wire
@@ -241,6 +248,18 @@ def test_what_failed_is_sent_when_the_alertmanager_is_back(registry, make_delive
     alertmanager.status = 200
     wait_until(lambda: alertmanager.names() == names(70), "all arrive")
     assert count(registry, "lmwatch_alerts_dropped_total", alertmanager.url) == 0
+
+
+def test_one_that_asks_to_be_left_alone_is(make_delivery, alertmanager, monkeypatch):
+    rests = []
+    delivery = make_delivery(alertmanager.url)
+    monkeypatch.setattr(delivery, "_rest", rests.append)
+    alertmanager.status, alertmanager.retry_after = 429, "30"
+    delivery.put(outs(1))
+    wait_until(lambda: rests, "it is left alone")
+    alertmanager.status = 200
+    wait_until(lambda: alertmanager.names() == names(1), "it arrives")
+    assert set(rests) == {30.0}
 
 
 def test_a_newer_version_takes_the_place_of_the_one_that_waits_or_failed(make_delivery, alertmanager):

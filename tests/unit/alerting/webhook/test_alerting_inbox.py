@@ -216,7 +216,7 @@ def test_those_of_a_group_go_out_in_their_order(world: World, receiver):
     assert [taken["status"] for taken in receiver.taken] == ["firing", "resolved"]
 
 
-@pytest.mark.parametrize("status", [500, 502, 503, 0])
+@pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 0])
 def test_a_receiver_that_fails_is_tried_again_with_the_same(world: World, receiver, status: int):
     receiver.answers = [status] * 3
     world.inbox.receive(payload(alert()))
@@ -232,13 +232,13 @@ def test_a_receiver_that_fails_is_tried_again_with_the_same(world: World, receiv
     assert len(set(receiver.bodies)) == 1
     assert len({headers["idempotency-key"] for headers in receiver.headers}) == 1
     (reason,) = world.counts("lmwatch_webhook_forward_failures_total")
-    assert reason == (("server_error",) if status else ("reset",))
+    assert reason == ({0: "reset", 429: "rate_limited"}.get(status, "server_error"),)
     world.clock.advance(3600)
     world.settle()
     assert len(receiver.bodies) == 4
 
 
-@pytest.mark.parametrize("status", [400, 401, 404, 429])
+@pytest.mark.parametrize("status", [400, 401, 404, 410])
 def test_a_receiver_that_refuses_is_not_asked_again(world: World, receiver, status: int, caplog):
     receiver.answers = [status]
     world.inbox.receive(payload(alert()))
@@ -251,6 +251,47 @@ def test_a_receiver_that_refuses_is_not_asked_again(world: World, receiver, stat
     told = str([vars(record) for record in caplog.records])
     assert f"answered {status}" in told
     assert "secret" not in told
+
+
+def test_a_receiver_that_asks_to_be_left_alone_is(world: World, receiver):
+    receiver.answers, receiver.retry_after = [429], "45"
+    world.inbox.receive(payload(alert(), group="A"))
+    world.clock.advance(19)
+    world.settle()
+    world.inbox.receive(payload(alert(status="resolved"), group="B"))
+    world.settle()
+    assert len(receiver.bodies) == 1, "also other groups wait"
+    assert world.inbox.forwarder.wait() == pytest.approx(45.0)
+    world.clock.advance(45)
+    world.settle()
+    assert len(receiver.taken) == 2
+
+
+def test_another_receiver_does_not_wait_for_the_one_before(world: World, receiver):
+    receiver.answers, receiver.retry_after = [503], "45"
+    world.inbox.receive(payload(alert(status="resolved")))
+    world.settle()
+    world.follow(forward_to=receiver.url.replace("hook", "other"))
+    world.clock.advance(1)
+    world.settle()
+    assert len(receiver.taken) == 1
+
+
+def test_while_the_journal_fails_the_attempts_become_rarer(world: World, receiver, monkeypatch):
+    def fail(_):
+        raise TransientError("locked")
+
+    waits = []
+    with monkeypatch.context() as patch:
+        patch.setattr(world.journal.notifications, "payload", fail)
+        world.inbox.receive(payload(alert(status="resolved")))
+        for _ in range(4):
+            world.settle()
+            waits.append(world.inbox.forwarder.wait())
+            world.clock.advance(waits[-1])
+    world.settle()
+    assert waits == pytest.approx([1.0, 2.0, 4.0, 8.0])
+    assert len(receiver.taken) == 1
 
 
 def test_a_newer_one_of_the_same_alerts_takes_the_place_of_one_that_fails(world: World, receiver):
