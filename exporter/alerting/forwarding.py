@@ -57,6 +57,7 @@ class Letter:
     due: float
     """Monotonic seconds when it goes out, explained or not."""
     fingerprints: frozenset[str] = frozenset()
+    """Of its alerts; empty where they are not known."""
     notes: Callable[[], Notes] = dict
     """The annotations as they would be at this moment."""
     ready: bool = False
@@ -71,6 +72,11 @@ class Letter:
     def key(self) -> str:
         """The same at each attempt; unique also where a new journal begins to count anew."""
         return f"lmwatch-{self.number}-{round(self.at * 1000)}"
+
+    def takes_the_place_of(self, earlier: "Letter", now: float) -> bool:
+        """Whether it may go out and tells of every alert of an earlier one of its group."""
+        tells_of_all = bool(earlier.fingerprints) and earlier.fingerprints <= self.fingerprints
+        return tells_of_all and (self.ready or self.due <= now)
 
 
 class Forwarder:
@@ -222,8 +228,7 @@ class Forwarder:
             letters = self._groups[letter.group_key]
             now = self._clock.monotonic()
             if again and len(letters) > 1:
-                follower = letters[1]
-                superseded = (follower.ready or follower.due <= now) and letter.fingerprints <= follower.fingerprints
+                superseded = letters[1].takes_the_place_of(letter, now)
             if again and not superseded:
                 self._plan(letter, now + min(_LONGEST_WAIT, _FIRST_WAIT * 2.0 ** min(letter.attempts - 1, 10)))
                 return

@@ -440,6 +440,35 @@ def test_what_was_tried_before_a_restart_goes_out_the_same(tmp_path, make_world,
     assert receiver.headers[0]["idempotency-key"] == receiver.headers[1]["idempotency-key"]
 
 
+def test_after_a_restart_only_one_of_the_same_alerts_takes_the_place_of_one_that_fails(tmp_path, make_world, receiver):
+    first = World(tmp_path / "j.db", forward_to=receiver.url)
+    first.inbox.receive(payload(alert(status="resolved")))
+    first.inbox.receive(payload(alert(instance="b:1")))
+    first.journal.close()
+
+    receiver.answers = [500]
+    second = make_world(tmp_path / "j.db", forward_to=receiver.url)
+    second.settle()
+    second.clock.advance(1)
+    second.settle()
+    assert [taken["alerts"][0]["labels"]["instance"] for taken in receiver.taken] == ["a:1", "b:1"]
+
+
+def test_a_reminder_that_was_not_sent_carries_what_was_said_before_the_restart(tmp_path, make_world, receiver):
+    first = World(tmp_path / "j.db", forward_to=receiver.url)
+    first.inbox.receive(payload(alert(starts="2026-02-02T09:14:08Z")))
+    first.settle()
+    first.pool.run(first.model)
+    first.settle()
+    first.clock.advance(901)
+    first.inbox.receive(payload(alert(starts="2026-02-02T09:14:08Z")))
+    first.journal.close()
+
+    second = make_world(tmp_path / "j.db", forward_to=receiver.url, clock=first.clock)
+    second.settle()
+    assert annotations(receiver.taken[1]) == annotations(receiver.taken[0])
+
+
 def test_what_was_sent_is_not_sent_again_after_a_restart(tmp_path, make_world, receiver):
     first = World(tmp_path / "j.db", forward_to=receiver.url)
     first.inbox.receive(payload(alert()))
