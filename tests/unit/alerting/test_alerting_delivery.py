@@ -1,6 +1,7 @@
 """Delivery over real sockets: whatever an Alertmanager does, nothing else is lost, held up or sent out of date."""
 
 import contextlib
+import threading
 from dataclasses import replace
 
 import pytest
@@ -74,12 +75,13 @@ def make_delivery(make_client, instruments, quick):
 
 def stop(delivery, seconds=0.0):
     delivery.drain(CLOCK.monotonic() + seconds)
-    end(delivery)
+    return end(delivery)
 
 
 def end(delivery):
+    """What it leaves undelivered."""
     delivery.wait()
-    delivery.finish(5.0)
+    return delivery.finish(5.0)
 
 
 def count(registry, name, url, **labels):
@@ -290,13 +292,12 @@ def test_a_full_queue_drops_the_oldest_and_counts_them(registry, make_delivery, 
     assert alertmanager.names() == names(25) - names(15)
 
 
-def test_the_end_waits_for_what_is_queued(registry, make_delivery, alertmanager):
+def test_the_end_waits_for_what_is_queued(make_delivery, alertmanager):
     delivery = make_delivery(alertmanager.url, start=False)
     delivery.put(outs(300))
     delivery.start()
-    stop(delivery, 15.0)
+    assert stop(delivery, 15.0) == ()
     assert alertmanager.names() == names(300)
-    assert count(registry, "lmwatch_alerts_dropped_total", alertmanager.url) == 0
 
 
 def test_the_end_goes_on_trying_while_there_is_time(make_delivery, alertmanager):
@@ -311,14 +312,36 @@ def test_the_end_goes_on_trying_while_there_is_time(make_delivery, alertmanager)
 
 
 @pytest.mark.parametrize("status", [500, "hang"])
-def test_what_cannot_be_delivered_by_the_end_is_dropped_and_counted(registry, make_delivery, alertmanager, status):
+def test_what_cannot_be_delivered_by_the_end_is_left(registry, make_delivery, alertmanager, status):
     alertmanager.status = status
     delivery = make_delivery(alertmanager.url)
     delivery.put(outs(100))
     wait_until(lambda: alertmanager.requests, "it is tried")
-    stop(delivery, 0.05)
-    assert count(registry, "lmwatch_alerts_dropped_total", alertmanager.url) == 100
+    left = stop(delivery, 0.05)
+    assert {alert.body["labels"]["name"] for alert in left} == names(100)
+    assert count(registry, "lmwatch_alert_queue_length", alertmanager.url) == 0
     assert not delivery._thread.is_alive()
+
+
+def test_a_call_that_ends_after_the_end_changes_nothing_any_more(registry, make_delivery, make_client, monkeypatch):
+    """As one that hangs in the resolver, which nothing can cancel."""
+    delivery = make_delivery("http://127.0.0.1:9")
+    called, released = threading.Event(), threading.Event()
+
+    def hang(batch):
+        called.set()
+        released.wait(20)
+        return Left(tuple(batch))
+
+    monkeypatch.setattr(delivery._client, "send", hang)
+    delivery.put(outs(2))
+    assert called.wait(20)
+    delivery.drain(0.0)
+    delivery.wait()
+    assert list(delivery.finish(0.0)) == outs(2)
+    released.set()
+    delivery._thread.join(20)
+    assert count(registry, "lmwatch_alert_queue_length", "http://127.0.0.1:9") == 0
 
 
 def test_a_batch_that_cannot_even_be_written_ends_nothing(registry, make_delivery, alertmanager, caplog):
@@ -365,6 +388,29 @@ def test_an_unchanged_one_keeps_its_queue_over_a_change_of_the_list(registry, ma
     assert count(registry, "lmwatch_alerts_dropped_total", slow.url) == 0
     assert registry.get_sample_value("lmwatch_alertmanagers_discovered") == 2
     assert not other.stored
+
+
+def test_one_whose_settings_change_keeps_its_queue(registry, make_alertmanager, fleet):
+    slow = make_alertmanager()
+    slow.status = 500
+    fleet.follow(settings(slow.url))
+    fleet.send(outs(100))
+    wait_until(lambda: slow.requests, "it is tried")
+    fleet.follow(settings(slow.url, http_headers={"X-Scope-OrgID": "tenant"}, timeout="3s"))
+    slow.status = 200
+    wait_until(lambda: slow.names() == names(100), "what waited arrives")
+    assert count(registry, "lmwatch_alerts_dropped_total", slow.url) == 0
+
+
+def test_what_the_end_leaves_is_counted(registry, make_alertmanager, instruments, quick):
+    dead = make_alertmanager()
+    dead.status = "hang"
+    fleet = Fleet(instruments, CLOCK)
+    fleet.follow(settings(dead.url))
+    fleet.send(outs(100))
+    wait_until(lambda: dead.requests, "it is tried")
+    fleet.stop(0.05)
+    assert count(registry, "lmwatch_alerts_dropped_total", dead.url) == 100
 
 
 def test_one_that_left_gets_nothing_more_and_takes_its_series_with_it(registry, make_alertmanager, fleet):
