@@ -17,7 +17,9 @@ class FakeGrafana:
 
     Attributes:
         answers: what it does with the next requests, one each: a status; "lost" does what is asked and closes the
-            connection without an answer; "hang" answers nothing until the test ends; "page" answers with HTML.
+            connection without an answer; "hang" answers nothing until `released` is set, and then breaks off; "page"
+            answers with HTML.
+        retry_after: the header of answers that are only a status; none where empty.
         kept: the annotations by id.
         asked: method and path of each request.
         malformed: what no Grafana should ever be sent.
@@ -28,7 +30,8 @@ class FakeGrafana:
         self.kept: dict[int, dict] = {}
         self.asked: list[tuple[str, str]] = []
         self.malformed: list[str] = []
-        self.closing = threading.Event()
+        self.retry_after = ""
+        self.released = threading.Event()
         self._server = _Server(("127.0.0.1", 0), _Handler)
         self._server.fake = self
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}/grafana"
@@ -40,7 +43,7 @@ class FakeGrafana:
         return [method for method, _ in self.asked]
 
     def close(self) -> None:
-        self.closing.set()
+        self.released.set()
         self._server.shutdown()
         for connection in self._server.connections:
             with contextlib.suppress(OSError):
@@ -132,13 +135,15 @@ class _Handler(BaseHTTPRequestHandler):
             fake.malformed.append(f"Authorization {self.headers['Authorization']}")
         how = fake.answers.pop(0) if fake.answers else 200
         if how == "hang":
-            fake.closing.wait(PATIENCE)
+            fake.released.wait(PATIENCE)
+            self.close_connection = True
             return
         if how == "page":
-            self._answer(200, b"<html>Log in</html>", "text/html")
+            self._answer(200, b"<html>Log in</html>", **{"Content-Type": "text/html"})
             return
         if how not in (200, "lost"):
-            self._answer(how, json.dumps({"message": "the reason"}).encode())
+            told = {"Retry-After": fake.retry_after} if fake.retry_after else {}
+            self._answer(how, json.dumps({"message": "the reason"}).encode(), **told)
             return
         status, document = self._done(annotation, path)
         if how == "lost":
@@ -160,10 +165,10 @@ class _Handler(BaseHTTPRequestHandler):
                 fake.malformed.append(f"{self.command} {self.path}")
                 return 404, {"message": "Not found"}
 
-    def _answer(self, status, body, kind="application/json"):
+    def _answer(self, status, body, **headers):
         self.send_response(status)
-        self.send_header("Content-Type", kind)
-        self.send_header("Content-Length", str(len(body)))
+        for name, value in {"Content-Length": str(len(body)), "Content-Type": "application/json", **headers}.items():
+            self.send_header(name, value)
         self.end_headers()
         self.wfile.write(body)
 
