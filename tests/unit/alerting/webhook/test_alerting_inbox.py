@@ -527,6 +527,20 @@ def test_critical_alerts_are_looked_at_first(make_world, receiver):
     assert names == ["critical", "warning", "info"]
 
 
+def test_a_group_that_becomes_critical_while_it_waits_overtakes_the_others(make_world, receiver):
+    world = make_world(forward_to=receiver.url, calls_per_minute=1)
+    world.inbox.receive(payload(alert("first"), group="first"))
+    world.settle()
+    for name in ("early", "late"):
+        world.inbox.receive(payload(alert(name, severity="warning"), group=name))
+        world.clock.advance(1)
+    world.inbox.receive(payload(alert("late", severity="critical", instance="b:1"), group="late"))
+    world.clock.advance(61)
+    world.settle()
+    world.pool.run(world.model)
+    assert "these fire: late" in world.model.asked[-1].messages[-1].content
+
+
 def test_with_no_calls_allowed_no_model_is_asked(make_world, receiver):
     world = make_world(forward_to=receiver.url, calls_per_minute=0)
     world.inbox.receive(payload(alert()))
