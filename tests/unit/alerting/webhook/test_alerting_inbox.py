@@ -1,9 +1,9 @@
 """From a notification to its receiver: stored, explained, sent on within its deadline, once."""
 
 import json
-import threading
 
 import pytest
+from alerting_fake import wait_until
 from strict_receiver import annotations
 from webhook_cases import FIRING, alert, payload
 from webhook_world import START, FakeWatcher, ScriptedModel, World
@@ -603,20 +603,11 @@ def test_a_receiver_that_never_answers_is_tried_again_and_holds_up_no_other_grou
     world = make_world(forward_to=receiver.url, clock=SystemClock())
     world.inbox.start()
     world.inbox.receive(payload(alert(status="resolved"), group="A"))
-    wait_until(lambda: receiver.bodies)
+    wait_until(lambda: receiver.bodies, "it is tried")
     world.inbox.receive(payload(alert(status="resolved"), group="B"))
-    wait_until(lambda: len(receiver.taken) == 2)
+    wait_until(lambda: len(receiver.taken) == 2, "both are taken")
     assert [taken["groupLabels"]["alertname"] for taken in receiver.taken] == ["B", "A"]
     assert world.counts("lmwatch_webhook_forward_failures_total") == {("timeout",): 1}
-
-
-def wait_until(condition) -> None:
-    tick = threading.Event()
-    for _ in range(1000):
-        if condition():
-            return
-        tick.wait(0.01)
-    raise AssertionError("the condition never came true")
 
 
 def test_the_threads_do_the_same(make_world, receiver):
@@ -624,9 +615,9 @@ def test_the_threads_do_the_same(make_world, receiver):
     world = make_world(forward_to=receiver.url, clock=SystemClock())
     world.inbox.start()
     world.inbox.receive(payload(alert(), group="A"))
-    wait_until(lambda: world.pool.jobs)
+    wait_until(lambda: world.pool.jobs, "it is put to the model")
     world.pool.run(world.model)
-    wait_until(lambda: receiver.taken)
+    wait_until(lambda: receiver.taken, "it is sent on")
     world.inbox.receive(payload(alert(), group="B"))
     world.inbox.stop(4.0)
     assert [taken["groupLabels"]["alertname"] for taken in receiver.taken] == ["A", "B"]
