@@ -47,8 +47,8 @@ class Keeper:
         self._behind = False
         """Whether something could not be written the last time."""
         self._noted_at = -float("inf")
-        self._kept: dict[str, object] = {}
-        """By key: what of each alert the journal holds."""
+        self._kept: dict[str, object] | None = {}
+        """By key: what of each alert the journal holds; None where that could not be read yet."""
 
     def restore(self, now: float) -> Before:
         """The alerts of before; none after an absence of more than an hour, or if they cannot be read."""
@@ -56,6 +56,7 @@ class Keeper:
             documents, alive_at = self._store.all(), self._store.alive_at()
         except TransientError as error:
             logger.error("alerts of before the start are not known", extra=fields(error=str(error)))  # noqa: TRY400
+            self._kept, self._behind = None, True
             return Before()
         self._kept = dict.fromkeys(documents)
         if alive_at is None or now - alive_at > OUTAGE_SECONDS:
@@ -84,11 +85,12 @@ class Keeper:
         """
         alerts = {**told, **{_key(alert.subject): alert for alert in pending}}
         essence = {key: _essence(alert) for key, alert in alerts.items()}
-        put = {key: to_document(alert) for key, alert in alerts.items() if self._kept.get(key) != essence[key]}
-        gone = self._kept.keys() - alerts.keys()
-        if not (put or gone or self.is_due(now)):
-            return
         try:
+            kept = self._kept if self._kept is not None else dict.fromkeys(self._store.all())
+            put = {key: to_document(alert) for key, alert in alerts.items() if kept.get(key) != essence[key]}
+            gone = kept.keys() - alerts.keys()
+            if not (put or gone or self.is_due(now)):
+                return
             self._store.change(now, put, gone)
         except TransientError as error:
             self._behind = True

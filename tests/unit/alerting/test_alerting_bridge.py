@@ -76,6 +76,8 @@ class Store:
         self.store.change(alive_at, put, gone)
 
     def all(self):
+        if self.fails:
+            raise TransientError("journal: locked")
         return self.store.all()
 
     def alive_at(self):
@@ -368,6 +370,19 @@ def test_a_journal_that_cannot_be_written_holds_up_no_alert_and_is_written_later
     world.store.fails = False
     world.tick()
     assert len(world.store.all()) == 1
+
+
+def test_alerts_that_could_not_be_read_at_the_start_do_not_come_back_at_the_next(world):
+    fire(world)
+    world.store.fails = True
+    world.start()
+    world.forget()
+    assert world.tick() == []
+    world.store.fails = False
+    world.tick()
+    assert world.store.all() == {}
+    world.start()
+    assert world.tick() == []
 
 
 def test_a_document_of_another_version_is_forgotten_and_the_others_are_not(world, caplog):
