@@ -19,6 +19,7 @@ from exporter.logs import fields
 from exporter.metrics.pushing import PushInstruments
 from exporter.series.labels import Labels
 from exporter.sources.http import Answer, Cancel, HttpError, HttpSession, Kind
+from exporter.sources.retrying import may_help, retry_after
 from exporter.sources.words import excerpt, readable
 
 logger = logging.getLogger(__name__)
@@ -36,6 +37,15 @@ class Outgoing:
 
     labels: Labels
     body: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """What another attempt may deliver of a batch: all others were accepted or will never be."""
+
+    alerts: tuple[Outgoing, ...] = ()
+    not_before: float = 0.0
+    """Seconds that the Alertmanager wants to be left alone."""
 
 
 def outgoing(alert: Alert, now: float, ends_at: float) -> Outgoing:
@@ -89,12 +99,8 @@ class AlertmanagerClient:
         self._cancel = Cancel()
         self._session = HttpSession(settings, pool_size=1)
 
-    def send(self, batch: Sequence[Outgoing]) -> Sequence[Outgoing]:
-        """Send alerts; a batch that is refused for one of them is halved until that one is alone.
-
-        Returns:
-            Those that another attempt may deliver: all others were accepted or will never be.
-        """
+    def send(self, batch: Sequence[Outgoing]) -> Left:
+        """Send alerts; a batch that is refused for one of them is halved until that one is alone."""
         try:
             answer = self._session.post(
                 self._endpoint,
@@ -112,7 +118,7 @@ class AlertmanagerClient:
         self._cancel.cancel()
         self._session.close()
 
-    def _judged(self, batch: Sequence[Outgoing], answer: Answer) -> Sequence[Outgoing]:
+    def _judged(self, batch: Sequence[Outgoing], answer: Answer) -> Left:
         status, said = answer.status, f"{self._endpoint}: answered {answer.status}{_said(answer)}"
         if 200 <= status < 300:
             if answer.url != self._endpoint and answer.body.strip():
@@ -120,30 +126,29 @@ class AlertmanagerClient:
                     batch, "redirect", f"{self._endpoint}: redirects to a page; name the address behind it"
                 )
             self._instruments.sent(self.url, len(batch), self._clock.now())
-            return ()
+            return Left()
         if status in (400, 413):
             return self._halved(batch, said)
-        if status == 429:
-            return self._again(batch, "rate_limited", said)
-        if status >= 500:
-            return self._again(batch, "server_error", said)
+        if may_help(status):
+            reason = "rate_limited" if status == 429 else "server_error"
+            return self._again(batch, reason, said, not_before=retry_after(answer.headers))
         advice = "; check basic_auth or authorization" if status in (401, 403) else "; is url right?"
         self._failed(batch, "unauthorized" if status in (401, 403) else "client_error", said + advice)
-        return ()
+        return Left()
 
-    def _halved(self, batch: Sequence[Outgoing], said: str) -> Sequence[Outgoing]:
+    def _halved(self, batch: Sequence[Outgoing], said: str) -> Left:
         if len(batch) == 1:
             self._failed(batch, "rejected", f"{said}; the alert was {dict(batch[0].labels)}")
-            return ()
+            return Left()
         middle = len(batch) // 2
-        again = self.send(batch[:middle])
-        if again:  # nobody answers any more: what was not tried waits too
-            return (*again, *batch[middle:])
+        left = self.send(batch[:middle])
+        if left.alerts:  # nobody answers any more: what was not tried waits too
+            return Left((*left.alerts, *batch[middle:]), left.not_before)
         return self.send(batch[middle:])
 
-    def _again(self, batch: Sequence[Outgoing], reason: str, text: str) -> Sequence[Outgoing]:
+    def _again(self, batch: Sequence[Outgoing], reason: str, text: str, *, not_before: float = 0.0) -> Left:
         self._failed(batch, reason, text)
-        return batch
+        return Left(tuple(batch), not_before)
 
     def _failed(self, batch: Sequence[Outgoing], reason: str, text: str) -> None:
         self._instruments.failed(self.url, reason, len(batch))

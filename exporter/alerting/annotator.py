@@ -53,9 +53,8 @@ class Annotator:
         self._capacity = capacity
         self._first_pause = first_pause
         self._waiting: OrderedDict[_Identity, Annotation] = OrderedDict()
-        self._ids: OrderedDict[_Identity, int] = OrderedDict()
-        self._in_doubt: set[_Identity] = set()
-        """A request to create them failed in a way that leaves open whether they are there."""
+        self._ids: OrderedDict[_Identity, int | None] = OrderedDict()
+        """None where a request to create it failed in a way that leaves open whether it is there."""
         self._in_hand = 0
         self._changed = threading.Condition()
         self._until: float | None = None
@@ -99,9 +98,13 @@ class Annotator:
             except NotReachedError as error:
                 self._complain(error.reason, error)
                 self._give_back(annotation)
-                self._rest(pause)
+                self._rest(max(pause, error.not_before))
                 pause = min(2 * pause, _LONGEST_PAUSE)
                 continue
+            except Exception:
+                # Whatever is wrong with this one must not end the thread: the next ones still have to go out.
+                logger.exception("an annotation was given up")
+                self._instruments.dropped()
             with self._changed:
                 self._in_hand = 0
             pause = self._first_pause
@@ -109,20 +112,22 @@ class Annotator:
     def _write(self, annotation: Annotation) -> None:
         identity = _identity(annotation)
         known = self._ids.get(identity)
-        if known is None and identity in self._in_doubt:
+        if known is None and identity in self._ids:
             known = self._client.find(annotation)
         if known is None:
             try:
                 known = self._client.create(annotation)
             except NotReachedError:
-                self._in_doubt.add(identity)
+                self._remember(identity, None)
                 raise
             self._instruments.written(created=True)
         else:
             self._client.update(known, annotation)
             self._instruments.written(created=False)
-        self._in_doubt.discard(identity)
-        self._ids[identity] = known
+        self._remember(identity, known)
+
+    def _remember(self, identity: _Identity, number: int | None) -> None:
+        self._ids[identity] = number
         if len(self._ids) > _REMEMBERED:
             self._ids.popitem(last=False)
 
@@ -154,8 +159,7 @@ class Annotator:
 
     def _drop_first(self) -> None:
         while len(self._waiting) > self._capacity:
-            identity, _ = self._waiting.popitem(last=False)
-            self._in_doubt.discard(identity)
+            self._waiting.popitem(last=False)
             self._instruments.dropped()
         self._instruments.queue_length(len(self._waiting))
 

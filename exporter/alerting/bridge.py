@@ -2,13 +2,13 @@
 
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from exporter.alerting.alert import Alert
 from exporter.alerting.alertmanager import Outgoing, outgoing
 from exporter.alerting.explaining import Groups, explained
 from exporter.alerting.fleet import Fleet
-from exporter.alerting.keeping import Keeper
+from exporter.alerting.keeping import OUTAGE_SECONDS, Keeper
 from exporter.alerting.lifecycle import Ledger, retire, step
 from exporter.alerting.observing import Observation, Observer, Policy, policy_of, speaks_for_the_present
 from exporter.alerting.wording import Links
@@ -74,7 +74,10 @@ class AlertBridge:
         self._instruments = instruments
         self._plan = _Plan()
         self._looks: dict[str, _Look] = {}
-        self._ledgers: Mapping[str, Ledger] = keeper.restore(clock.now())
+        self._before = keeper.restore(clock.now())
+        self._ledgers: Mapping[str, Ledger] = self._before.ledgers
+        self._resumed: set[str] = set()
+        """The watches that had news since the start."""
         self._sent: dict[str, object] = {}
         """By fingerprint: what of each alert was last sent that others want to know of at once."""
         self._sent_to: Sequence[str] = ()
@@ -115,9 +118,9 @@ class AlertBridge:
         self._ledgers = ledgers
         self._fleet.refresh()
         due = self._is_due(now, plan.resend)
-        if due or changed or self._keeper.behind:
+        if due or changed or self._keeper.is_due(now):
             told = {alert.fingerprint: alert for ledger in ledgers.values() for alert in ledger.told()}
-            self._keeper.keep(told, now, alive=due)
+            self._keeper.keep(told, (alert for alert in self.active() if alert.state == "pending"), now)
             self._send(told, plan, now, due=due)
         states = [alert.state for alert in self.active()]
         self._instruments.active(firing=states.count("firing"), pending=states.count("pending"))
@@ -134,6 +137,7 @@ class AlertBridge:
         if picture is None or not speaks_for_the_present(picture, policy, now):
             self._looks.pop(watch, None)
             return step(before, Observation(unscored=frozenset(before.active)), policy, now)
+        before = self._with_what_was_pending(watch, before, now)
         look = self._looks.setdefault(watch, _Look())
         if look.picture is not picture or look.policy != policy:
             look.seen = look.observer.observe(picture, policy, plan.links, before.active.keys())
@@ -141,6 +145,20 @@ class AlertBridge:
         elif not before.waits():
             return before
         return explained(watch, before, step(before, look.seen, policy, now), plan.groups)
+
+    def _with_what_was_pending(self, watch: str, ledger: Ledger, now: float) -> Ledger:
+        """With the first news after the start: what was pending before goes on. The time without news does not count."""
+        absent = now - self._before.alive_at
+        if watch in self._resumed:
+            return ledger
+        self._resumed.add(watch)
+        if absent > OUTAGE_SECONDS:
+            return ledger
+        pending = {
+            alert.subject: replace(alert, active_at=alert.active_at + absent)
+            for alert in self._before.pending.get(watch, ())
+        }
+        return replace(ledger, active={**pending, **ledger.active})
 
     def _is_due(self, now: float, resend: float) -> bool:
         """Whether everything is to be sent again: the interval has passed, or somebody new has to learn of it."""

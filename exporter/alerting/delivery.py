@@ -5,7 +5,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 
-from exporter.alerting.alertmanager import AlertmanagerClient, Outgoing
+from exporter.alerting.alertmanager import AlertmanagerClient, Left, Outgoing
 from exporter.clock import Clock
 from exporter.logs import fields
 from exporter.metrics.pushing import PushInstruments
@@ -49,6 +49,7 @@ class Delivery:
         self._changed = threading.Condition()
         self._until: float | None = None
         """Monotonic seconds at which a stop that was asked for gives up; None while nobody asked."""
+        self._finished = False
         self._thread = threading.Thread(target=self._work, name=f"alerts {self.url}", daemon=True)
 
     def start(self) -> None:
@@ -75,33 +76,34 @@ class Delivery:
         self._thread.join(max(0.0, (self._until or 0.0) - self._clock.monotonic()))
         self._client.close()
 
-    def finish(self, timeout: float) -> None:
-        """After `wait`: give a cancelled call up to `timeout` seconds to end; what was not delivered is dropped and counted."""
+    def finish(self, timeout: float) -> Sequence[Outgoing]:
+        """After `wait`: give a cancelled call up to `timeout` seconds to end; what was not delivered by then."""
         self._thread.join(timeout)
         with self._changed:
-            left = len(self._waiting.keys() | {alert.labels for alert in self._in_hand})
+            left = {alert.labels: alert for alert in self._in_hand} | self._waiting
             self._waiting.clear()
             self._in_hand = ()
-        self._instruments.dropped(self.url, left)
-        self._instruments.queue_length(self.url, 0)
+            self._show()
+            self._finished = True
+        return tuple(left.values())
 
     def _work(self) -> None:
         pause = _FIRST_PAUSE
         while batch := self._take():
-            again = self._sent(batch)
-            self._give_back(again)
-            if again:
-                self._rest(pause)
-            pause = min(2 * pause, _LONGEST_PAUSE) if again else _FIRST_PAUSE
+            left = self._sent(batch)
+            self._give_back(left.alerts)
+            if left.alerts:
+                self._rest(max(pause, left.not_before))
+            pause = min(2 * pause, _LONGEST_PAUSE) if left.alerts else _FIRST_PAUSE
 
-    def _sent(self, batch: Sequence[Outgoing]) -> Sequence[Outgoing]:
+    def _sent(self, batch: Sequence[Outgoing]) -> Left:
         try:
             return self._client.send(batch)
         except Exception:
             # Whatever is wrong with this batch must not end the thread: the next ones still have to go out.
             logger.exception("alerts were given up", extra=fields(alertmanager=self.url, alerts=len(batch)))
             self._instruments.dropped(self.url, len(batch))
-            return ()
+            return Left()
 
     def _take(self) -> tuple[Outgoing, ...]:
         """The oldest alerts, as many as fit one request; none when it is time to end."""
@@ -117,6 +119,8 @@ class Delivery:
     def _give_back(self, alerts: Sequence[Outgoing]) -> None:
         """Put alerts back to the head of the queue, unless a newer version waits already."""
         with self._changed:
+            if self._finished:  # a call that would not end in time: what it had in hand was given away
+                return
             for alert in reversed(alerts):
                 if alert.labels not in self._waiting:
                     self._waiting[alert.labels] = alert

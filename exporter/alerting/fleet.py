@@ -58,7 +58,7 @@ class Fleet:
         return tuple(self._deliveries)
 
     def follow(self, alertmanagers: Sequence[Alertmanager]) -> None:
-        """Go over to a new list; an Alertmanager whose settings stayed the same keeps its queue."""
+        """Go over to a new list; an Alertmanager that stays in it keeps what waits for it."""
         entries = tuple(
             _Entry(settings, tuple(FileTargets(files, self._clock) for files in settings.file_sd))
             for settings in alertmanagers
@@ -91,17 +91,21 @@ class Fleet:
         """Deliver what waits, and end within so many seconds."""
         with self._changing:
             self._stopped = True
-            self._end([delivery for _, delivery in self._deliveries.values()], max(0.0, timeout - _PATIENCE))
+            left = self._end([delivery for _, delivery in self._deliveries.values()], max(0.0, timeout - _PATIENCE))
+            for url, alerts in left.items():
+                self._instruments.dropped(url, len(alerts))
 
     def _change_to(self, wanted: dict[str, Alertmanager]) -> None:
         before = self._deliveries
         kept = {url: before[url] for url in before if url in wanted and before[url][0] == wanted[url]}
         ended = [delivery for url, (_, delivery) in before.items() if url not in kept]
         self._deliveries = dict(kept)
-        self._end(ended, 0.0)
+        left = self._end(ended, 0.0)
         for url in before.keys() - wanted.keys():
             self._instruments.forget(url)
         added = {url: self._begin(url, settings) for url, settings in wanted.items() if url not in kept}
+        for url in left.keys() & added.keys():
+            added[url][1].put(left[url])
         self._deliveries = {**kept, **added}
         self._instruments.discovered(len(self._deliveries))
 
@@ -111,14 +115,17 @@ class Fleet:
         delivery.start()
         return settings, delivery
 
-    def _end(self, deliveries: Sequence[Delivery], timeout: float) -> None:
+    def _end(self, deliveries: Sequence[Delivery], timeout: float) -> dict[str, Sequence[Outgoing]]:
+        """End deliveries within about so many seconds; what each of them leaves undelivered, by its address."""
         until = self._clock.monotonic() + timeout
         for delivery in deliveries:
             delivery.drain(until)
         for delivery in deliveries:
             delivery.wait()
-        for delivery in deliveries:
-            delivery.finish(max(0.0, until + _PATIENCE - self._clock.monotonic()))
+        return {
+            delivery.url: delivery.finish(max(0.0, until + _PATIENCE - self._clock.monotonic()))
+            for delivery in deliveries
+        }
 
     def _complain(self, errors: tuple[str, ...]) -> None:
         for error in errors:

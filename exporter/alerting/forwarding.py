@@ -22,6 +22,7 @@ from exporter.journal.notifications import Forward, Notifications
 from exporter.logs import fields
 from exporter.metrics.webhook import ForwardOutcome, WebhookInstruments
 from exporter.sources.failures import HttpError
+from exporter.sources.retrying import may_help
 
 logger = logging.getLogger(__name__)
 
@@ -34,8 +35,8 @@ Notes = Mapping[str, str]
 class Receiver(Protocol):
     """Who is sent notifications."""
 
-    def post(self, body: bytes, key: str, /) -> int:
-        """Send a body under an idempotency key; the status that is answered.
+    def post(self, body: bytes, key: str, /) -> tuple[int, float]:
+        """Send a body under an idempotency key; the status that is answered, and seconds to leave the receiver alone.
 
         Raises:
             HttpError: there was no answer.
@@ -56,6 +57,7 @@ class Letter:
     due: float
     """Monotonic seconds when it goes out, explained or not."""
     fingerprints: frozenset[str] = frozenset()
+    """Of its alerts; empty where they are not known."""
     notes: Callable[[], Notes] = dict
     """The annotations as they would be at this moment."""
     ready: bool = False
@@ -70,6 +72,11 @@ class Letter:
     def key(self) -> str:
         """The same at each attempt; unique also where a new journal begins to count anew."""
         return f"lmwatch-{self.number}-{round(self.at * 1000)}"
+
+    def takes_the_place_of(self, earlier: "Letter", now: float) -> bool:
+        """Whether it may go out and tells of every alert of an earlier one of its group."""
+        tells_of_all = bool(earlier.fingerprints) and earlier.fingerprints <= self.fingerprints
+        return tells_of_all and (self.ready or self.due <= now)
 
 
 class Forwarder:
@@ -97,6 +104,8 @@ class Forwarder:
         self._groups: dict[str, deque[Letter]] = {}
         self._calendar: list[tuple[float, int, Letter]] = []
         self._counter = itertools.count()
+        self._resting: tuple[Receiver | None, float] = (None, 0.0)
+        """A receiver that wants to be left alone, and until when, in monotonic seconds."""
 
     def __len__(self) -> int:
         """How many there are."""
@@ -129,7 +138,8 @@ class Forwarder:
         now = self._clock.monotonic()
         found: list[Letter] = []
         with self._lock:
-            if self._receiver() is None:
+            opens = self._opens()
+            if opens is None or now < opens:
                 return []
             while self._calendar and self._calendar[0][0] <= now:
                 at, _, letter = heapq.heappop(self._calendar)
@@ -142,13 +152,15 @@ class Forwarder:
     def wait(self) -> float | None:
         """Seconds until something may be due; None where nothing will be."""
         with self._lock:
-            if not self._calendar or self._receiver() is None:
+            opens = self._opens()
+            if not self._calendar or opens is None:
                 return None
-            return max(0.0, self._calendar[0][0] - self._clock.monotonic())
+            return max(0.0, max(self._calendar[0][0], opens) - self._clock.monotonic())
 
     def attempt(self, letter: Letter) -> None:
         """Send one of those that `due` gave, and note what came of it."""
         again = True
+        letter.attempts += 1
         try:
             again = not self._send(letter)
         except TransientError as error:
@@ -166,17 +178,17 @@ class Forwarder:
         payload, notes = kept
         if notes is None:
             notes = self._settle(letter)
-        letter.attempts += 1
         try:
-            status = receiver.post(annotated(payload, notes).encode(), letter.key)
+            status, alone = receiver.post(annotated(payload, notes).encode(), letter.key)
         except HttpError as error:
             self._failed(letter, error.kind, str(error))
             return False
         if 200 <= status < 300:
             self._finish(letter, "done", "explained" if explains(notes) else "unexplained")
             return True
-        if status >= 500:
-            self._failed(letter, "server_error", f"the receiver answered {status}")
+        if may_help(status):
+            self._failed(letter, "rate_limited" if status == 429 else "server_error", f"the receiver answered {status}")
+            self._leave_alone(receiver, alone)
             return False
         self._failed(letter, "client_error", f"the receiver answered {status}, and would again: given up")
         self._finish(letter, "refused", "refused")
@@ -216,8 +228,7 @@ class Forwarder:
             letters = self._groups[letter.group_key]
             now = self._clock.monotonic()
             if again and len(letters) > 1:
-                follower = letters[1]
-                superseded = (follower.ready or follower.due <= now) and letter.fingerprints <= follower.fingerprints
+                superseded = letters[1].takes_the_place_of(letter, now)
             if again and not superseded:
                 self._plan(letter, now + min(_LONGEST_WAIT, _FIRST_WAIT * 2.0 ** min(letter.attempts - 1, 10)))
                 return
@@ -228,6 +239,20 @@ class Forwarder:
                 del self._groups[letter.group_key]
         if superseded:
             self._finish(letter, "superseded", "superseded")
+
+    def _leave_alone(self, receiver: Receiver, seconds: float) -> None:
+        until = self._clock.monotonic() + seconds
+        with self._lock:
+            if self._resting[0] is not receiver or self._resting[1] < until:
+                self._resting = (receiver, until)
+
+    def _opens(self) -> float | None:
+        """From when on the present receiver may be sent something, in monotonic seconds; None where there is none."""
+        receiver = self._receiver()
+        if receiver is None:
+            return None
+        resting, until = self._resting
+        return until if receiver is resting else 0.0
 
     def _plan(self, letter: Letter, at: float) -> None:
         letter.planned = at

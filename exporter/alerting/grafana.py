@@ -14,6 +14,7 @@ from exporter.config.model import Grafana
 from exporter.config.secrets import read_secret
 from exporter.errors import RefusedError, TransientError
 from exporter.sources.http import Cancel, HttpError, HttpSession, Kind
+from exporter.sources.retrying import may_help, retry_after
 from exporter.sources.words import readable
 
 REASONS: tuple[str, ...] = (*get_args(Kind), "rejected", "unauthorized", "rate_limited", "server_error", "bad_answer")
@@ -47,11 +48,17 @@ class NotTakenError(RefusedError):
 
 
 class NotReachedError(TransientError):
-    """Another attempt may succeed; has the reason from the closed list."""
+    """Another attempt may succeed.
 
-    def __init__(self, reason: str, text: str) -> None:
+    Attributes:
+        reason: from the closed list.
+        not_before: seconds that Grafana wants to be left alone.
+    """
+
+    def __init__(self, reason: str, text: str, not_before: float = 0.0) -> None:
         super().__init__(text)
         self.reason = reason
+        self.not_before = not_before
 
 
 class GrafanaClient:
@@ -118,11 +125,11 @@ class GrafanaClient:
             with self._session.stream(
                 method, url, deadline_seconds=self._deadline, json=body, cancel=self._cancel
             ) as stream:
-                status, text = stream.status, stream.read(_MAX_ANSWER)
+                status, text, alone = stream.status, stream.read(_MAX_ANSWER), retry_after(stream.headers)
         except HttpError as error:
             raise NotReachedError(error.kind, str(error)) from None
         if not 200 <= status < 300:
-            raise _failure(status, f"{url.partition('?')[0]}: answered {status}{_said(text)}")
+            raise _failure(status, f"{url.partition('?')[0]}: answered {status}{_said(text)}", alone)
         try:
             return json.loads(text)
         except ValueError:
@@ -130,11 +137,9 @@ class GrafanaClient:
             raise NotTakenError("bad_answer", said) from None
 
 
-def _failure(status: int, said: str) -> NotTakenError | NotReachedError:
-    if status == 429:
-        return NotReachedError("rate_limited", said)
-    if status >= 500 or status == 408:
-        return NotReachedError("server_error", said)
+def _failure(status: int, said: str, not_before: float) -> NotTakenError | NotReachedError:
+    if may_help(status):
+        return NotReachedError("rate_limited" if status == 429 else "server_error", said, not_before)
     if status in (401, 403):
         advice = "; the token needs the permissions annotations:create, annotations:write and annotations:read"
         return NotTakenError("unauthorized", said + advice)

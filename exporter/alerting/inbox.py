@@ -185,7 +185,7 @@ class Inbox:
             notification.group_key,
             received,
             received + settings.deadline * (1 - _MARGIN),
-            frozenset(alert.fingerprint for alert in notification.alerts),
+            notification.fingerprints,
         )
         pairs = zip(notification.alerts, taken.standings, strict=True)
         if any(alert.status == "firing" and standing == "new" for alert, standing in pairs):
@@ -258,14 +258,18 @@ class Inbox:
         age = max(0.0, self._clock.now() - stored.at)
         letter = Letter(stored.number, stored.at, stored.group_key, now - age, now, ready=True)
         kept = self._store.payload(stored.number)
+        known: Callable[[], Mapping[str, str]] = dict
+        if kept is not None:
+            with contextlib.suppress(BadDataError):
+                notification = parse_notification(kept[0].encode())
+                letter.fingerprints, known = notification.fingerprints, self._earlier(notification)
         if stored.verdict is not None:
             notes = self._notes_of(stored.verdict)
             letter.notes = lambda: notes
         elif stored.status == "firing":
-            letter.notes = lambda: unexplained("lmwatch was restarted before it was looked at")
-        elif kept is not None:
-            with contextlib.suppress(BadDataError):
-                letter.notes = self._earlier(parse_notification(kept[0].encode()))
+            letter.notes = lambda: known() or unexplained("lmwatch was restarted before it was looked at")
+        else:
+            letter.notes = known
         return letter
 
     def _count(self, notification: Notification, outcome: Literal["queue_full", "not_stored"]) -> None:

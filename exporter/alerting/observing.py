@@ -3,8 +3,9 @@
 Scores are looked at as columns; Python handles only the rows that are anomalous, and those that have an alert already.
 """
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Self
 
 import numpy as np
 
@@ -92,11 +93,27 @@ def speaks_for_the_present(picture: WatchPicture, policy: Policy, now: float) ->
     return picture.state in _WORKING and now - picture.at <= _OVERDUE_INTERVALS * policy.interval
 
 
+@dataclass(frozen=True)
+class _Index:
+    """What is in the table of one target."""
+
+    series: tuple[Series, ...]
+    group_by: tuple[str, ...]
+    rows: Mapping[tuple[str, Labels], int]
+    groups: frozenset[Labels]
+
+    @classmethod
+    def of(cls, series: tuple[Series, ...], group_by: tuple[str, ...]) -> Self:
+        rows = {(one.name, one.labels): row for row, one in enumerate(series)}
+        return cls(series, group_by, rows, frozenset(group_key(one.labels, group_by) for one in series))
+
+
 class Observer:
     """Looks at the pictures of one watch. Not for two threads at a time."""
 
     def __init__(self) -> None:
-        self._rows: dict[str, tuple[tuple[Series, ...], Mapping[tuple[str, Labels], int]]] = {}
+        self._indices: dict[str, _Index] = {}
+        """By target."""
 
     def observe(self, picture: WatchPicture, policy: Policy, links: Links, known: Collection[Subject]) -> Observation:
         """What a picture that speaks for the present says.
@@ -112,33 +129,34 @@ class Observer:
         anomalous.update(_groups(picture, policy, links, carried))
         calm: set[Subject] = set()
         unscored: set[Subject] = set()
-        for subject in known:
-            if subject not in anomalous:
-                score = self._score(picture, subject)
-                if score is not None:
-                    (unscored if np.isnan(score) else calm).add(subject)
+        others = [subject for subject in known if subject not in anomalous]
+        indices = self._index(picture.tables, policy.group_by) if others else []
+        for subject in others:
+            score = _score_of(subject, picture, indices)
+            if score is not None:
+                (unscored if np.isnan(score) else calm).add(subject)
         return Observation(anomalous, frozenset(calm), frozenset(unscored))
 
-    def _score(self, picture: WatchPicture, subject: Subject) -> float | None:
-        """The highest score of a subject, NaN where it has none yet; None where there is no such subject."""
-        if not subject.metric:
-            return picture.standings.get(subject.labels, float("nan"))
-        self._forget(picture)
-        rows = ((table, self._index(table).get((subject.metric, subject.labels))) for table in picture.tables)
-        scores = [float(table.anomaly[row]) for table, row in rows if row is not None]
-        return max((score for score in scores if not np.isnan(score)), default=float("nan")) if scores else None
+    def _index(self, tables: Sequence[ScoreTable], group_by: tuple[str, ...]) -> list[_Index]:
+        """The index of each table, made anew only for one whose series changed."""
+        indices: list[_Index] = []
+        for table in tables:
+            known = self._indices.get(table.target)
+            if known is None or known.series is not table.series or known.group_by != group_by:
+                known = _Index.of(table.series, group_by)
+            indices.append(known)
+        self._indices = {table.target: index for table, index in zip(tables, indices, strict=True)}
+        return indices
 
-    def _index(self, table: ScoreTable) -> Mapping[tuple[str, Labels], int]:
-        known = self._rows.get(table.target)
-        if known is None or known[0] is not table.series:
-            rows = {(series.name, series.labels): row for row, series in enumerate(table.series)}
-            known = self._rows[table.target] = (table.series, rows)
-        return known[1]
 
-    def _forget(self, picture: WatchPicture) -> None:
-        if len(self._rows) > len(picture.tables):
-            present = {table.target for table in picture.tables}
-            self._rows = {target: rows for target, rows in self._rows.items() if target in present}
+def _score_of(subject: Subject, picture: WatchPicture, indices: Sequence[_Index]) -> float | None:
+    """The highest score of a subject, NaN where it has none yet; None where there is no such subject."""
+    if not subject.metric:
+        there = any(subject.labels in index.groups for index in indices)
+        return picture.standings.get(subject.labels, float("nan") if there else None)
+    rows = [index.rows.get((subject.metric, subject.labels)) for index in indices]
+    found = [float(table.anomaly[row]) for table, row in zip(picture.tables, rows, strict=True) if row is not None]
+    return max((score for score in found if not np.isnan(score)), default=float("nan")) if found else None
 
 
 def _series(picture: WatchPicture, policy: Policy, links: Links) -> Iterator[tuple[Subject, Sighting]]:

@@ -4,6 +4,7 @@ import contextlib
 
 from exporter.config.alerting import Webhook
 from exporter.sources.http import Cancel, HttpError, HttpSession
+from exporter.sources.retrying import retry_after
 
 _SECONDS = 10.0
 """How long the receiver may take for one request."""
@@ -23,8 +24,8 @@ class HttpReceiver:
         self._session = HttpSession(settings.forward_http_config)
         self._cancel = Cancel()
 
-    def post(self, body: bytes, key: str) -> int:
-        """Send a body under an idempotency key; the status that is answered.
+    def post(self, body: bytes, key: str) -> tuple[int, float]:
+        """Send a body under an idempotency key; the status that is answered, and `Retry-After` in seconds.
 
         Raises:
             HttpError: there was no answer.
@@ -36,7 +37,7 @@ class HttpReceiver:
             # The status decides, whatever becomes of the rest.
             with contextlib.suppress(HttpError):
                 answer.read(_LONGEST_ANSWER)
-            return answer.status
+            return answer.status, retry_after(answer.headers)
 
     def close(self) -> None:
         """End requests under way and close all connections."""

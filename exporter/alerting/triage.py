@@ -80,11 +80,21 @@ class Case:
     """Of the verdict."""
     taken: float | None = None
     """Its place in the budget."""
+    urgency: int = field(init=False)
+    """Of what is newest: ranked for each case at each turn, it is worked out once."""
+
+    def __post_init__(self) -> None:
+        """Rank it."""
+        self.hear(self.notification)
+
+    def hear(self, notification: Notification) -> None:
+        """Take what is newest about the group."""
+        self.notification, self.urgency = notification, urgency(notification.firing)
 
     @property
     def rank(self) -> tuple[int, float]:
         """The smallest is looked at first."""
-        return urgency(self.notification.firing), self.received
+        return self.urgency, self.received
 
     def notes(self) -> Mapping[str, str]:
         """The annotations as they would be now."""
@@ -158,7 +168,7 @@ class Triage:
         with self._lock:
             known = self._waiting.get(case.notification.group_key)
             if known is not None:
-                known.notification = case.notification
+                known.hear(case.notification)
                 known.told.append((number, done))
             else:
                 case.told.append((number, done))

@@ -71,6 +71,11 @@ class Notification:
         """The alerts that fire."""
         return tuple(alert for alert in self.alerts if alert.status == "firing")
 
+    @property
+    def fingerprints(self) -> frozenset[str]:
+        """Of all its alerts."""
+        return frozenset(alert.fingerprint for alert in self.alerts)
+
 
 def parse_notification(body: bytes) -> Notification:
     """The notification in the body of a request.

@@ -9,7 +9,7 @@ from exporter.journal.database import Database
 
 
 class AlertStore:
-    """Keeps the alerts that fire or were resolved a short while ago. Any thread may call any method.
+    """Keeps the alerts that are pending, fire or were resolved a short while ago. Any thread may call any method.
 
     Args:
         database: where the table `alerts` is.
@@ -25,14 +25,14 @@ class AlertStore:
 
         Args:
             alive_at: Unix seconds: until when the kept alerts were looked after.
-            put: documents as JSON values by fingerprint; each takes the place of what was there.
-            gone: fingerprints to forget; those that are not there are no error.
+            put: documents as JSON values by key; each takes the place of what was there.
+            gone: keys to forget; those that are not there are no error.
 
         Raises:
             TransientError: it could not be written.
             ValueError: a document is no JSON.
         """
-        rows = [(fingerprint, json.dumps(document, allow_nan=False)) for fingerprint, document in put.items()]
+        rows = [(key, json.dumps(document, allow_nan=False)) for key, document in put.items()]
 
         def write(connection: sqlite3.Connection) -> None:
             connection.executemany("INSERT OR REPLACE INTO alerts VALUES (?, ?)", rows)
@@ -42,13 +42,13 @@ class AlertStore:
         self._database.run(write)
 
     def all(self) -> dict[str, dict[str, Any]]:
-        """What is kept, by fingerprint.
+        """What is kept, by key.
 
         Raises:
             TransientError: the database could not be read.
         """
         rows = self._database.rows("SELECT fingerprint, document FROM alerts", ())
-        return {fingerprint: json.loads(document) for fingerprint, document in rows}
+        return {key: json.loads(document) for key, document in rows}
 
     def alive_at(self) -> float | None:
         """Until when the kept alerts were looked after, in Unix seconds; None where nothing was ever kept.

@@ -14,7 +14,7 @@ RequestOutcome = Literal["accepted", "repeat", "malformed", "queue_full", "not_s
 REQUEST_OUTCOMES: tuple[RequestOutcome, ...] = get_args(RequestOutcome)
 ForwardOutcome = Literal["explained", "unexplained", "refused", "superseded"]
 FORWARD_OUTCOMES: tuple[ForwardOutcome, ...] = get_args(ForwardOutcome)
-FORWARD_FAILURES: tuple[str, ...] = (*KINDS, "client_error", "server_error")
+FORWARD_FAILURES: tuple[str, ...] = (*KINDS, "client_error", "rate_limited", "server_error")
 TriageOutcome = Outcome | Literal["no_data", "coalesced", "skipped_budget", "skipped_busy", "failed"]
 TRIAGE_OUTCOMES: tuple[TriageOutcome, ...] = (
     *get_args(Outcome),

@@ -10,7 +10,7 @@ import pytest
 from lmwatch_process import Lmwatch, lmwatch
 from real_programs import Alertmanager, eventually, fetch, free_port
 from scripted_answers import anomalous
-from strict_receiver import StrictReceiver, annotations, receiving
+from strict_receiver import StrictReceiver, annotations
 
 from exporter.clock import SystemClock
 from exporter.embedded.plan import Plan
@@ -68,7 +68,7 @@ def stage(folder: Path, deadline: str) -> Iterator[tuple[Alertmanager, StrictRec
     """Alertmanager, receiver, the target's address, lmwatch's configuration and flags."""
     port = free_port()
     with (
-        receiving() as receiver,
+        StrictReceiver() as receiver,
         StudioServer([ScriptedEngine(anomalous, context_length=16_384)]) as studio,
         DemoTarget(SystemClock(), 1, Plan(())) as target,
         alertmanager(folder, port) as sender,

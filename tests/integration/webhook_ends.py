@@ -1,17 +1,15 @@
 """The two ends of a webhook under test: a receiver that accepts nothing malformed, and a tap that keeps what passes."""
 
-import contextlib
 import json
-import socket
 import threading
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Self
+from typing import Any
 
+from http_end import Handler, HttpEnd
 from webhook_payload import problems
 
 PATIENCE = 30.0
@@ -39,40 +37,11 @@ class Delivered:
         return alerts
 
 
-class _End:
-    """An HTTP server on loopback that can die and come back on its port."""
+class _End(HttpEnd):
+    """Answers what is posted."""
 
     def __init__(self) -> None:
-        self._server: _Server | None = None
-        self._port = 0
-        self._thread: threading.Thread | None = None
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self._port}"
-
-    def start(self) -> Self:
-        self._server = _Server(("127.0.0.1", self._port), _Handler)
-        self._server.end = self
-        self._port = self._server.server_address[1]
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
-        self._thread.start()
-        return self
-
-    def stop(self) -> None:
-        """Stop listening and cut what is under way; `start` comes back on the same port."""
-        server, self._server = self._server, None
-        if server is not None and self._thread is not None:
-            server.shutdown()
-            server.cut()
-            server.server_close()
-            self._thread.join()
-
-    def __enter__(self) -> Self:
-        return self.start()
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
+        super().__init__(_Handler)
 
     def answer(self, path: str, headers: Mapping[str, str], body: bytes) -> tuple[int, bytes]:
         raise NotImplementedError
@@ -83,13 +52,11 @@ class Receiver(_End):
 
     Attributes:
         status: what it answers; what is not 2xx is not taken.
-        malformed: what was wrong with what came; must stay empty.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.status = 200
-        self.malformed: list[str] = []
         self._delivered: list[Delivered] = []
         self._refused = 0
         self._lock = threading.Lock()
@@ -183,48 +150,9 @@ class Intake(_End):
         return 200, b""
 
 
-class _Server(ThreadingHTTPServer):
-    end: _End
-    daemon_threads = True
-
-    def __init__(self, address: tuple[str, int], handler: type[BaseHTTPRequestHandler]) -> None:
-        self._connections: set[socket.socket] = set()
-        super().__init__(address, handler)
-
-    def get_request(self) -> tuple[socket.socket, Any]:
-        connection, address = super().get_request()
-        self._connections.add(connection)
-        return connection, address
-
-    def shutdown_request(self, request: Any) -> None:
-        self._connections.discard(request)
-        super().shutdown_request(request)
-
-    def cut(self) -> None:
-        for connection in tuple(self._connections):
-            with contextlib.suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that goes away is no news here."""
-
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    wbufsize = -1
-    server: _Server
-
+class _Handler(Handler):
     def do_POST(self) -> None:
-        length = int(self.headers["Content-Length"])
-        body = self.rfile.read(length)
-        if len(body) < length:  # cut off on the way
-            self.close_connection = True
-            return
-        status, text = self.server.end.answer(self.path, self.headers, body)
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(text)))
-        self.end_headers()
-        self.wfile.write(text)
-
-    def log_message(self, *_: object) -> None:
-        pass
+        body = self.body()
+        if body is not None:
+            status, text = self.server.end.answer(self.path, self.headers, body)
+            self.reply(status, text)

@@ -6,7 +6,7 @@ import urllib.error
 import urllib.request
 
 import pytest
-from strict_receiver import receiving
+from strict_receiver import StrictReceiver
 
 from exporter.app import App, Options
 from exporter.config.model import Config
@@ -98,7 +98,7 @@ def test_a_reload_turns_it_off_on_and_gives_it_a_token(program, tmp_path):
 
 
 def test_what_waits_goes_out_when_the_program_ends(tmp_path):
-    with receiving() as receiver:
+    with StrictReceiver() as receiver:
         app = App(lambda: config(tmp_path, forward_to=receiver.url, deadline="1h"), Options(listen=("127.0.0.1:0",)))
         app.start()
         resolved = {**NOTIFICATION, "groupKey": "h"}

@@ -1,13 +1,12 @@
 """An Alertmanager on a real socket that behaves as it is told, stores as the real one does, and accepts nothing malformed."""
 
-import contextlib
 import json
 import re
-import socket
 import threading
 from collections.abc import Callable
 from datetime import datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from http_end import Handler, HttpEnd
 
 PATIENCE = 20.0
 _NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
@@ -15,45 +14,40 @@ _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 MOST = 64
 
 
-class FakeAlertmanager:
+class FakeAlertmanager(HttpEnd):
     """Answers POST /api/v2/alerts.
 
     Attributes:
         status: what it answers; "hang" answers nothing until the test ends, "redirect" sends to its pages.
+        retry_after: the header of answers other than 200; none where empty.
         refuses: tells whether an alert is bad: a batch with one is answered 400, the good ones are stored.
         stored: the newest version of each alert that it took, by labels.
         requests: the batches as they came, accepted or not.
-        malformed: what no Alertmanager should ever be sent.
     """
 
-    def __init__(self, port: int = 0, prefix: str = "") -> None:
+    def __init__(self, prefix: str = "") -> None:
+        super().__init__(_Handler)
         self.status: int | str = 200
+        self.retry_after = ""
         self.refuses: Callable[[dict], bool] = lambda _: False
         self.stored: dict[tuple, dict] = {}
         self.requests: list[list[dict]] = []
-        self.malformed: list[str] = []
         self.headers: list[dict[str, str]] = []
         self.prefix = prefix
         self.closing = threading.Event()
-        self._server = _Server(("127.0.0.1", port), _Handler)
-        self._server.fake = self
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}{prefix}"
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
-        self._thread.start()
+        self.start()
+
+    @property
+    def url(self) -> str:
+        return f"{super().url}{self.prefix}"
 
     def names(self) -> set[str]:
         """The label `name` of everything that it took."""
         return {alert["labels"]["name"] for alert in self.stored.values()}
 
-    def close(self) -> None:
+    def stop(self) -> None:
         self.closing.set()
-        self._server.shutdown()
-        for connection in self._server.connections:
-            with contextlib.suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)
-        self._server.server_close()
-        self._thread.join()
-        assert self.malformed == []
+        super().stop()
 
     def take(self, batch: list[dict]) -> int | str:
         """Store a batch as the real one does; the status to answer."""
@@ -86,33 +80,12 @@ def problems(alert: dict) -> list[str]:
     return found
 
 
-class _Server(ThreadingHTTPServer):
-    fake: FakeAlertmanager
-
-    def __init__(self, *args) -> None:
-        self.connections: list[socket.socket] = []
-        super().__init__(*args)
-
-    def get_request(self):
-        connection, address = super().get_request()
-        self.connections.append(connection)
-        return connection, address
-
-    def handle_error(self, request, client_address):
-        import sys
-
-        if not isinstance(sys.exception(), OSError):
-            self.fake.malformed.append(repr(sys.exception()))
-
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    wbufsize = -1  # head and body of an answer in one packet
-    server: _Server
-
+class _Handler(Handler):
     def do_POST(self):
-        fake = self.server.fake
-        body = self.rfile.read(int(self.headers["Content-Length"]))
+        fake = self.server.end
+        body = self.body()
+        if body is None:
+            return
         fake.headers.append(dict(self.headers.items()))
         if self.path != f"{fake.prefix}/api/v2/alerts" or self.headers["Content-Type"] != "application/json":
             fake.malformed.append(f"POST {self.path} {self.headers['Content-Type']}")
@@ -120,22 +93,15 @@ class _Handler(BaseHTTPRequestHandler):
         if status == "hang":
             fake.closing.wait(PATIENCE)
         elif status == "redirect":
-            self._answer(302, b"", Location="/page")
+            self.reply(302, Location="/page")
+        elif status == 200:
+            self.reply(200)
         else:
-            self._answer(status, b"" if status == 200 else b'"the reason"\n')
+            told = {"Retry-After": fake.retry_after} if fake.retry_after else {}
+            self.reply(status, b'"the reason"\n', **told)
 
     def do_GET(self):
-        self._answer(200, b"<html>Log in</html>")
-
-    def _answer(self, status, body, **headers):
-        self.send_response(status)
-        for name, value in {"Content-Length": str(len(body)), "Content-Type": "application/json", **headers}.items():
-            self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_):
-        pass
+        self.reply(200, b"<html>Log in</html>")
 
 
 def wait_until(condition: Callable[[], object], what: str) -> None:

@@ -1,53 +1,48 @@
 """A Grafana on a real socket that keeps annotations as the real one does, behaves as it is told, and accepts nothing malformed."""
 
-import contextlib
 import json
 import re
-import socket
 import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
+
+from http_end import Handler, HttpEnd
 
 PATIENCE = 20.0
 TOKEN = "glsa_secret"
 
 
-class FakeGrafana:
+class FakeGrafana(HttpEnd):
     """Answers POST, PATCH and GET of /api/annotations.
 
     Attributes:
         answers: what it does with the next requests, one each: a status; "lost" does what is asked and closes the
-            connection without an answer; "hang" answers nothing until the test ends; "page" answers with HTML.
+            connection without an answer; "hang" answers nothing until `released` is set, and then breaks off; "page"
+            answers with HTML.
+        retry_after: the header of answers that are only a status; none where empty.
         kept: the annotations by id.
         asked: method and path of each request.
-        malformed: what no Grafana should ever be sent.
     """
 
     def __init__(self) -> None:
+        super().__init__(_Handler)
         self.answers: list[int | str] = []
         self.kept: dict[int, dict] = {}
         self.asked: list[tuple[str, str]] = []
-        self.malformed: list[str] = []
-        self.closing = threading.Event()
-        self._server = _Server(("127.0.0.1", 0), _Handler)
-        self._server.fake = self
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}/grafana"
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
-        self._thread.start()
+        self.retry_after = ""
+        self.released = threading.Event()
+        self.start()
+
+    @property
+    def url(self) -> str:
+        return f"{super().url}/grafana"
 
     @property
     def methods(self) -> list[str]:
         return [method for method, _ in self.asked]
 
-    def close(self) -> None:
-        self.closing.set()
-        self._server.shutdown()
-        for connection in self._server.connections:
-            with contextlib.suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)
-        self._server.server_close()
-        self._thread.join()
-        assert self.malformed == []
+    def stop(self) -> None:
+        self.released.set()
+        super().stop()
 
     def create(self, annotation: dict) -> dict:
         number = len(self.kept) + 1
@@ -83,72 +78,50 @@ def problems(annotation: dict) -> list[str]:
     return found
 
 
-class _Server(ThreadingHTTPServer):
-    fake: FakeGrafana
-
-    def __init__(self, *args) -> None:
-        self.connections: list[socket.socket] = []
-        super().__init__(*args)
-
-    def get_request(self):
-        connection, address = super().get_request()
-        self.connections.append(connection)
-        return connection, address
-
-    def handle_error(self, request, client_address):
-        import sys
-
-        if not isinstance(sys.exception(), OSError):
-            self.fake.malformed.append(repr(sys.exception()))
-
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    wbufsize = -1  # head and body of an answer in one packet
-    server: _Server
-
+class _Handler(Handler):
     def do_POST(self):
-        self._take(self._body())
+        self._take(self._annotation())
 
     def do_PATCH(self):
-        self._take(self._body())
+        self._take(self._annotation())
 
     def do_GET(self):
         self._take(None)
 
-    def _body(self) -> dict:
-        fake = self.server.fake
+    def _annotation(self) -> dict:
+        fake = self.server.end
         if self.headers["Content-Type"] != "application/json":
             fake.malformed.append(f"Content-Type {self.headers['Content-Type']}")
-        annotation = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        annotation = json.loads(self.body() or b"{}")
         fake.malformed += problems(annotation)
         return annotation
 
     def _take(self, annotation: dict | None) -> None:
-        fake = self.server.fake
+        fake = self.server.end
         path = urlsplit(self.path)
         fake.asked.append((self.command, path.path))
         if self.headers["Authorization"] != f"Bearer {TOKEN}":
             fake.malformed.append(f"Authorization {self.headers['Authorization']}")
         how = fake.answers.pop(0) if fake.answers else 200
         if how == "hang":
-            fake.closing.wait(PATIENCE)
+            fake.released.wait(PATIENCE)
+            self.close_connection = True
             return
         if how == "page":
-            self._answer(200, b"<html>Log in</html>", "text/html")
+            self.reply(200, b"<html>Log in</html>", **{"Content-Type": "text/html"})
             return
         if how not in (200, "lost"):
-            self._answer(how, json.dumps({"message": "the reason"}).encode())
+            told = {"Retry-After": fake.retry_after} if fake.retry_after else {}
+            self.reply(how, json.dumps({"message": "the reason"}).encode(), **told)
             return
         status, document = self._done(annotation, path)
         if how == "lost":
             self.close_connection = True
-            self.connection.shutdown(socket.SHUT_RDWR)
             return
-        self._answer(status, json.dumps(document).encode())
+        self.reply(status, json.dumps(document).encode())
 
     def _done(self, annotation, path):
-        fake = self.server.fake
+        fake = self.server.end
         match self.command, path.path.removeprefix("/grafana/api/annotations"):
             case "POST", "":
                 return 200, fake.create(annotation)
@@ -159,13 +132,3 @@ class _Handler(BaseHTTPRequestHandler):
             case _:
                 fake.malformed.append(f"{self.command} {self.path}")
                 return 404, {"message": "Not found"}
-
-    def _answer(self, status, body, kind="application/json"):
-        self.send_response(status)
-        self.send_header("Content-Type", kind)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_):
-        pass

@@ -309,35 +309,57 @@ def test_an_annotation_that_somebody_deleted_is_not_written_anew(fake, make, reg
 
 def test_the_newest_version_takes_the_place_of_one_that_waits(fake, make, registry):
     fake.answers = ["hang"]
-    annotator = make(deadline=0.3)
+    annotator = make()
     annotator.put(annotation(9))
     wait_until(lambda: fake.asked, "it is asked")
     annotator.put(annotation(text="old"))
     annotator.put(annotation(text="new"))
+    fake.released.set()
     wait_until(lambda: counted(registry, "created") == 2, "both are written")
     assert {one["text"] for one in fake.kept.values()} == {"words", "new"}
 
 
 def test_one_that_fails_does_not_hold_up_the_others(fake, make, registry):
     fake.answers = ["hang"]
-    annotator = make(deadline=0.3)
+    annotator = make()
     annotator.put(annotation())
     wait_until(lambda: fake.asked, "it is asked")
     annotator.put(annotation(1))
+    fake.released.set()
     wait_until(lambda: counted(registry, "created") == 2, "both are written")
     assert [one["time"] for one in fake.kept.values()] == [annotation(1).time, annotation().time]
 
 
 def test_a_full_queue_drops_the_first_and_counts_them(fake, make, registry):
     fake.answers = ["hang"]
-    annotator = make(capacity=2, deadline=0.3)
+    annotator = make(capacity=2)
     annotator.put(annotation())
     wait_until(lambda: fake.asked, "it is asked")
     for minute in (1, 2, 3):
         annotator.put(annotation(minute))
+    fake.released.set()
     wait_until(lambda: counted(registry, "created") == 2, "the rest is written")
     assert counted(registry, "dropped") == 2
     assert [one["time"] for one in fake.kept.values()] == [annotation(3).time, annotation().time]
+
+
+def test_one_that_asks_to_be_left_alone_is(fake, make, registry, monkeypatch):
+    rests = []
+    annotator = make()
+    monkeypatch.setattr(annotator, "_rest", rests.append)
+    fake.answers, fake.retry_after = [429], "30"
+    annotator.put(annotation())
+    wait_until(lambda: counted(registry, "created") == 1, "it is written")
+    assert rests == [30.0]
+
+
+def test_an_annotation_that_cannot_even_be_sent_ends_nothing(fake, make, registry, caplog):
+    annotator = make()
+    annotator.put(annotation(text=object()))
+    annotator.put(annotation(1))
+    wait_until(lambda: counted(registry, "created") == 1, "the next one is written")
+    assert counted(registry, "dropped") == 1
+    assert "an annotation was given up" in caplog.text
 
 
 def test_what_cannot_be_written_until_the_end_is_counted(fake, make, registry):

@@ -76,6 +76,8 @@ class Store:
         self.store.change(alive_at, put, gone)
 
     def all(self):
+        if self.fails:
+            raise TransientError("journal: locked")
         return self.store.all()
 
     def alive_at(self):
@@ -275,6 +277,75 @@ def test_an_absence_is_counted_from_the_last_repeat_and_not_from_the_last_change
     assert len(world.tick()) == 1
 
 
+def test_an_absence_is_counted_rightly_also_where_repeats_are_rare(world):
+    rare = {"resend_interval": "4h"}
+    world.follow(**rare)
+    fire(world)
+    world.pass_(7200, 0.6)
+    world.clock.advance(600)
+    world.start(**rare)
+    assert len(world.tick()) == 1
+
+
+LONG = {"for": "10m"}
+
+
+def pending_for_five_minutes(world):
+    world.follow(**LONG)
+    world.show(0.6)
+    world.tick()
+    world.pass_(300, 0.6)
+
+
+def restart(world, seconds):
+    """A start with an empty board after so many seconds."""
+    world.clock.advance(seconds)
+    world.start(**LONG)
+    world.forget()
+    world.tick()
+
+
+def test_a_restart_does_not_begin_a_for_anew_and_its_absence_does_not_count(world):
+    pending_for_five_minutes(world)
+    restart(world, 120)
+    assert not world.bridge.active()
+    world.pass_(300, 0.6)
+    (alert,) = world.bridge.active()
+    assert (alert.state, alert.active_at) == ("pending", NOW + 180), "away for two minutes, and one without news"
+    world.pass_(60, 0.6)
+    assert [alert.state for alert in world.bridge.active()] == ["firing"]
+
+
+@pytest.mark.parametrize("score", [0.1, None])
+def test_what_was_pending_before_a_restart_ends_with_the_first_picture_that_does_not_confirm_it(world, score):
+    pending_for_five_minutes(world)
+    restart(world, 60)
+    world.clock.advance(60)
+    world.show(score)
+    world.tick()
+    assert not world.bridge.active()
+    world.pass_(60, 0.6)
+    assert [alert.active_at for alert in world.bridge.active()] == [world.clock.now()]
+
+
+def test_a_watch_without_news_for_an_hour_after_a_restart_forgets_what_was_pending(world):
+    pending_for_five_minutes(world)
+    restart(world, 1800)
+    world.clock.advance(1860)
+    world.show(0.6)
+    world.tick()
+    assert [alert.active_at for alert in world.bridge.active()] == [world.clock.now()]
+
+
+def test_a_pending_alert_and_its_resolved_namesake_are_both_kept(world):
+    fire(world)
+    world.pass_(240, 0.1)
+    world.pass_(60, 0.6)
+    assert sorted(document["state"] for document in world.store.all().values()) == ["pending", "resolved"]
+    world.pass_(60, 0.1)
+    assert [document["state"] for document in world.store.all().values()] == ["resolved"]
+
+
 def test_it_is_written_before_it_is_sent(world):
     states = []
     send = world.fleet.send
@@ -299,6 +370,19 @@ def test_a_journal_that_cannot_be_written_holds_up_no_alert_and_is_written_later
     world.store.fails = False
     world.tick()
     assert len(world.store.all()) == 1
+
+
+def test_alerts_that_could_not_be_read_at_the_start_do_not_come_back_at_the_next(world):
+    fire(world)
+    world.store.fails = True
+    world.start()
+    world.forget()
+    assert world.tick() == []
+    world.store.fails = False
+    world.tick()
+    assert world.store.all() == {}
+    world.start()
+    assert world.tick() == []
 
 
 def test_a_document_of_another_version_is_forgotten_and_the_others_are_not(world, caplog):

@@ -1,6 +1,7 @@
 """Delivery over real sockets: whatever an Alertmanager does, nothing else is lost, held up or sent out of date."""
 
 import contextlib
+import threading
 from dataclasses import replace
 
 import pytest
@@ -8,7 +9,7 @@ from alerting_cases import NOW, POLICY, anomalous, subject
 from alerting_fake import FakeAlertmanager, wait_until
 
 from exporter.alerting import delivery as delivering
-from exporter.alerting.alertmanager import AlertmanagerClient, Outgoing, outgoing
+from exporter.alerting.alertmanager import AlertmanagerClient, Left, Outgoing, outgoing
 from exporter.alerting.delivery import BATCH, Delivery
 from exporter.alerting.fleet import Fleet
 from exporter.alerting.lifecycle import Ledger, retire, step
@@ -74,12 +75,13 @@ def make_delivery(make_client, instruments, quick):
 
 def stop(delivery, seconds=0.0):
     delivery.drain(CLOCK.monotonic() + seconds)
-    end(delivery)
+    return end(delivery)
 
 
 def end(delivery):
+    """What it leaves undelivered."""
     delivery.wait()
-    delivery.finish(5.0)
+    return delivery.finish(5.0)
 
 
 def count(registry, name, url, **labels):
@@ -100,7 +102,7 @@ def failures(registry, url):
 
 
 def test_an_accepted_batch_is_counted(registry, make_client, alertmanager):
-    assert make_client(alertmanager.url).send(outs(3)) == ()
+    assert make_client(alertmanager.url).send(outs(3)) == Left()
     assert alertmanager.names() == names(3)
     assert count(registry, "lmwatch_alerts_sent_total", alertmanager.url) == 3
 
@@ -108,7 +110,7 @@ def test_an_accepted_batch_is_counted(registry, make_client, alertmanager):
 @pytest.mark.parametrize("bad", [{0}, {63}, {31, 32}, {5, 6, 40}, set(range(64))])
 def test_a_bad_alert_costs_none_of_the_others(registry, make_client, alertmanager, bad):
     alertmanager.refuses = lambda alert: int(alert["labels"]["name"][1:]) in bad
-    assert make_client(alertmanager.url).send(outs(64)) == ()
+    assert make_client(alertmanager.url).send(outs(64)) == Left()
     assert alertmanager.names() == names(64) - {f"n{number}" for number in bad}
     assert failures(registry, alertmanager.url) == {"rejected": len(bad)}
     assert count(registry, "lmwatch_alerts_sent_total", alertmanager.url) == (64 - len(bad) or None)
@@ -131,6 +133,7 @@ def test_the_label_set_of_a_refused_alert_and_the_reason_are_logged(make_client,
         (500, ("server_error", "again")),
         (503, ("server_error", "again")),
         (429, ("rate_limited", "again")),
+        (408, ("server_error", "again")),
         (401, ("unauthorized", "given up")),
         (403, ("unauthorized", "given up")),
         (404, ("client_error", "given up")),
@@ -141,20 +144,26 @@ def test_the_label_set_of_a_refused_alert_and_the_reason_are_logged(make_client,
 def test_what_is_answered_decides_whether_it_is_tried_again(registry, make_client, alertmanager, status, outcome):
     reason, then = outcome
     alertmanager.status = status
-    assert list(make_client(alertmanager.url).send(outs(1))) == (outs(1) if then == "again" else [])
+    assert make_client(alertmanager.url).send(outs(1)) == Left(tuple(outs(1)) if then == "again" else ())
     assert failures(registry, alertmanager.url) == {reason: 1}
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_one_that_asks_to_be_left_alone_says_for_how_long(make_client, alertmanager, status):
+    alertmanager.status, alertmanager.retry_after = status, "30"
+    assert make_client(alertmanager.url).send(outs(2)) == Left(tuple(outs(2)), not_before=30.0)
 
 
 def test_one_that_does_not_answer_in_time_is_tried_again(registry, make_client, alertmanager):
     alertmanager.status = "hang"
-    assert list(make_client(alertmanager.url, timeout="100ms").send(outs(2))) == outs(2)
+    assert make_client(alertmanager.url, timeout="100ms").send(outs(2)) == Left(tuple(outs(2)))
     assert failures(registry, alertmanager.url) == {"timeout": 2}
 
 
 def test_one_that_is_not_there_is_tried_again(registry, make_client, alertmanager):
     gone = FakeAlertmanager()
     gone.close()
-    assert list(make_client(gone.url).send(outs(2))) == outs(2)
+    assert make_client(gone.url).send(outs(2)) == Left(tuple(outs(2)))
     assert failures(registry, gone.url) == {"refused": 2}
 
 
@@ -166,7 +175,7 @@ def test_one_that_dies_while_a_batch_is_halved_is_tried_again_with_what_is_left(
 
     alertmanager.refuses = refuses
     left = make_client(alertmanager.url).send(outs(4))
-    assert {alert.body["labels"]["name"] for alert in left} == {"n2", "n3"}
+    assert {alert.body["labels"]["name"] for alert in left.alerts} == {"n2", "n3"}
 
 
 # -- the wire
@@ -243,6 +252,18 @@ def test_what_failed_is_sent_when_the_alertmanager_is_back(registry, make_delive
     assert count(registry, "lmwatch_alerts_dropped_total", alertmanager.url) == 0
 
 
+def test_one_that_asks_to_be_left_alone_is(make_delivery, alertmanager, monkeypatch):
+    rests = []
+    delivery = make_delivery(alertmanager.url)
+    monkeypatch.setattr(delivery, "_rest", rests.append)
+    alertmanager.status, alertmanager.retry_after = 429, "30"
+    delivery.put(outs(1))
+    wait_until(lambda: rests, "it is left alone")
+    alertmanager.status = 200
+    wait_until(lambda: alertmanager.names() == names(1), "it arrives")
+    assert set(rests) == {30.0}
+
+
 def test_a_newer_version_takes_the_place_of_the_one_that_waits_or_failed(make_delivery, alertmanager):
     alertmanager.status = 500
     delivery = make_delivery(alertmanager.url)
@@ -271,13 +292,12 @@ def test_a_full_queue_drops_the_oldest_and_counts_them(registry, make_delivery, 
     assert alertmanager.names() == names(25) - names(15)
 
 
-def test_the_end_waits_for_what_is_queued(registry, make_delivery, alertmanager):
+def test_the_end_waits_for_what_is_queued(make_delivery, alertmanager):
     delivery = make_delivery(alertmanager.url, start=False)
     delivery.put(outs(300))
     delivery.start()
-    stop(delivery, 15.0)
+    assert stop(delivery, 15.0) == ()
     assert alertmanager.names() == names(300)
-    assert count(registry, "lmwatch_alerts_dropped_total", alertmanager.url) == 0
 
 
 def test_the_end_goes_on_trying_while_there_is_time(make_delivery, alertmanager):
@@ -292,14 +312,36 @@ def test_the_end_goes_on_trying_while_there_is_time(make_delivery, alertmanager)
 
 
 @pytest.mark.parametrize("status", [500, "hang"])
-def test_what_cannot_be_delivered_by_the_end_is_dropped_and_counted(registry, make_delivery, alertmanager, status):
+def test_what_cannot_be_delivered_by_the_end_is_left(registry, make_delivery, alertmanager, status):
     alertmanager.status = status
     delivery = make_delivery(alertmanager.url)
     delivery.put(outs(100))
     wait_until(lambda: alertmanager.requests, "it is tried")
-    stop(delivery, 0.05)
-    assert count(registry, "lmwatch_alerts_dropped_total", alertmanager.url) == 100
+    left = stop(delivery, 0.05)
+    assert {alert.body["labels"]["name"] for alert in left} == names(100)
+    assert count(registry, "lmwatch_alert_queue_length", alertmanager.url) == 0
     assert not delivery._thread.is_alive()
+
+
+def test_a_call_that_ends_after_the_end_changes_nothing_any_more(registry, make_delivery, make_client, monkeypatch):
+    """As one that hangs in the resolver, which nothing can cancel."""
+    delivery = make_delivery("http://127.0.0.1:9")
+    called, released = threading.Event(), threading.Event()
+
+    def hang(batch):
+        called.set()
+        released.wait(20)
+        return Left(tuple(batch))
+
+    monkeypatch.setattr(delivery._client, "send", hang)
+    delivery.put(outs(2))
+    assert called.wait(20)
+    delivery.drain(0.0)
+    delivery.wait()
+    assert list(delivery.finish(0.0)) == outs(2)
+    released.set()
+    delivery._thread.join(20)
+    assert count(registry, "lmwatch_alert_queue_length", "http://127.0.0.1:9") == 0
 
 
 def test_a_batch_that_cannot_even_be_written_ends_nothing(registry, make_delivery, alertmanager, caplog):
@@ -346,6 +388,29 @@ def test_an_unchanged_one_keeps_its_queue_over_a_change_of_the_list(registry, ma
     assert count(registry, "lmwatch_alerts_dropped_total", slow.url) == 0
     assert registry.get_sample_value("lmwatch_alertmanagers_discovered") == 2
     assert not other.stored
+
+
+def test_one_whose_settings_change_keeps_its_queue(registry, make_alertmanager, fleet):
+    slow = make_alertmanager()
+    slow.status = 500
+    fleet.follow(settings(slow.url))
+    fleet.send(outs(100))
+    wait_until(lambda: slow.requests, "it is tried")
+    fleet.follow(settings(slow.url, http_headers={"X-Scope-OrgID": "tenant"}, timeout="3s"))
+    slow.status = 200
+    wait_until(lambda: slow.names() == names(100), "what waited arrives")
+    assert count(registry, "lmwatch_alerts_dropped_total", slow.url) == 0
+
+
+def test_what_the_end_leaves_is_counted(registry, make_alertmanager, instruments, quick):
+    dead = make_alertmanager()
+    dead.status = "hang"
+    fleet = Fleet(instruments, CLOCK)
+    fleet.follow(settings(dead.url))
+    fleet.send(outs(100))
+    wait_until(lambda: dead.requests, "it is tried")
+    fleet.stop(0.05)
+    assert count(registry, "lmwatch_alerts_dropped_total", dead.url) == 100
 
 
 def test_one_that_left_gets_nothing_more_and_takes_its_series_with_it(registry, make_alertmanager, fleet):

@@ -110,6 +110,17 @@ def test_a_group_that_a_series_carries_counts_as_calm_and_one_without_a_score_as
     assert observe(picture(table(A, anomaly=[0.3])), known=[WHOLE]).unscored == {WHOLE}
 
 
+def test_a_group_without_any_series_is_gone():
+    seen = observe(picture(table(B, anomaly=[0.3]), standings={(("instance", "b:1"),): 0.2}), known=[WHOLE])
+    assert (seen.calm, seen.unscored) == (set(), set())
+
+
+def test_a_group_of_another_division_is_gone_although_the_series_are_the_same():
+    observer, shown = Observer(), picture(table(A, anomaly=[0.3]))
+    assert observer.observe(shown, POLICY, LINKS, [WHOLE]).unscored == {WHOLE}
+    assert not observer.observe(shown, replace(POLICY, group_by=("job",)), LINKS, [WHOLE]).unscored
+
+
 def test_an_alert_says_what_the_model_said_on_what_evidence_and_where_the_value_stands():
     of = Series("node_load1", KEY, unit="seconds")
     shown = picture(

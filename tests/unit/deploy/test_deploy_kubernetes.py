@@ -1,5 +1,6 @@
 """The manifests fit together, and the rules in them are those of rules/."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -75,7 +76,12 @@ def test_the_port_has_one_name_and_number() -> None:
 
 
 def test_scores_keep_their_labels() -> None:
-    assert manifest("servicemonitor.yaml")["spec"]["endpoints"][0]["honorLabels"] is True
+    endpoint = manifest("servicemonitor.yaml")["spec"]["endpoints"][0]
+    assert endpoint["honorLabels"] is True
+    (drop,) = endpoint["relabelings"]
+    assert drop["action"] == "labeldrop"
+    attached = {"namespace", "service", "pod", "container", "endpoint", "node"}
+    assert {name for name in (*attached, "job", "instance") if re.fullmatch(drop["regex"], name)} == attached
 
 
 def test_the_arguments_name_files_that_are_mounted() -> None:

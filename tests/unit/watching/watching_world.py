@@ -1,14 +1,14 @@
 """A small world for a watch: frames given by hand, a pool that keeps jobs until told to run them, a manual clock."""
 
 import json
-from dataclasses import dataclass, field
 
 import numpy as np
+from fake_pool import Pool
 
 from exporter.board import WatchPicture
 from exporter.clock import ManualClock
 from exporter.config.model import Watch
-from exporter.lmstudio.wire import ChatRequest, Model, Prediction
+from exporter.lmstudio.wire import ChatRequest
 from exporter.reasoning.analyst import Analyst
 from exporter.reasoning.memory import Memory
 from exporter.reasoning.verdict import Verdict
@@ -17,7 +17,6 @@ from exporter.series.labels import Series
 from exporter.watching.feed import Fed
 from exporter.watching.watcher import Judging, Watcher
 
-MODEL = Model(id="m", key="m", kind="llm", loaded=True, context_length=8192)
 START = 1_000_000.0
 
 
@@ -43,64 +42,6 @@ def calm(count: int = 60) -> list[float]:
 def spiking(count: int = 60) -> list[float]:
     """The same with a last value far outside."""
     return [*calm(count - 1), 100.0]
-
-
-@dataclass
-class Pool:
-    """Keeps jobs until `run`."""
-
-    is_usable: bool = True
-    accepts: bool = True
-    jobs: list = field(default_factory=list)
-    expiries: list = field(default_factory=list)
-
-    def submit(self, job, *, patience_seconds, on_expired):
-        if not self.accepts:
-            return False
-        self.jobs.append(job)
-        self.expiries.append(on_expired)
-        return True
-
-    def usable(self):
-        return self.is_usable
-
-    def run(self, answer) -> None:
-        """Run all jobs; `answer` gets each request and returns the text of the model, or raises."""
-        jobs, self.jobs, self.expiries = self.jobs, [], []
-        for job in jobs:
-            job(_Session(answer))
-
-    def expire(self) -> None:
-        """Let all jobs wait too long."""
-        expiries, self.jobs, self.expiries = self.expiries, [], []
-        for on_expired in expiries:
-            on_expired()
-
-
-class _Session:
-    server = "desk"
-    model = MODEL
-
-    def __init__(self, answer) -> None:
-        self._answer = answer
-
-    def ask(self, request: ChatRequest) -> Prediction:
-        return Prediction(
-            server="desk",
-            model="m",
-            asked_model=request.model,
-            text=self._answer(request),
-            reasoning="",
-            finish_reason="stop",
-            prompt_tokens=400,
-            output_tokens=80,
-            reasoning_tokens=None,
-            cached_prompt_tokens=None,
-            time_to_first_token_seconds=0.5,
-            duration_seconds=1.0,
-            tokens_per_second=160.0,
-            timed_by="clock",
-        )
 
 
 def says(score: int, confidence: int = 10):

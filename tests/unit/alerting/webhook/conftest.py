@@ -3,13 +3,13 @@
 import contextlib
 
 import pytest
-from strict_receiver import receiving
+from strict_receiver import StrictReceiver
 from webhook_world import World
 
 
 @pytest.fixture
 def receiver():
-    with receiving() as strict:
+    with StrictReceiver() as strict:
         yield strict
 
 

@@ -1,9 +1,9 @@
 """From a notification to its receiver: stored, explained, sent on within its deadline, once."""
 
 import json
-import threading
 
 import pytest
+from alerting_fake import wait_until
 from strict_receiver import annotations
 from webhook_cases import FIRING, alert, payload
 from webhook_world import START, FakeWatcher, ScriptedModel, World
@@ -216,7 +216,7 @@ def test_those_of_a_group_go_out_in_their_order(world: World, receiver):
     assert [taken["status"] for taken in receiver.taken] == ["firing", "resolved"]
 
 
-@pytest.mark.parametrize("status", [500, 502, 503, 0])
+@pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 0])
 def test_a_receiver_that_fails_is_tried_again_with_the_same(world: World, receiver, status: int):
     receiver.answers = [status] * 3
     world.inbox.receive(payload(alert()))
@@ -232,13 +232,13 @@ def test_a_receiver_that_fails_is_tried_again_with_the_same(world: World, receiv
     assert len(set(receiver.bodies)) == 1
     assert len({headers["idempotency-key"] for headers in receiver.headers}) == 1
     (reason,) = world.counts("lmwatch_webhook_forward_failures_total")
-    assert reason == (("server_error",) if status else ("reset",))
+    assert reason == ({0: "reset", 429: "rate_limited"}.get(status, "server_error"),)
     world.clock.advance(3600)
     world.settle()
     assert len(receiver.bodies) == 4
 
 
-@pytest.mark.parametrize("status", [400, 401, 404, 429])
+@pytest.mark.parametrize("status", [400, 401, 404, 410])
 def test_a_receiver_that_refuses_is_not_asked_again(world: World, receiver, status: int, caplog):
     receiver.answers = [status]
     world.inbox.receive(payload(alert()))
@@ -251,6 +251,47 @@ def test_a_receiver_that_refuses_is_not_asked_again(world: World, receiver, stat
     told = str([vars(record) for record in caplog.records])
     assert f"answered {status}" in told
     assert "secret" not in told
+
+
+def test_a_receiver_that_asks_to_be_left_alone_is(world: World, receiver):
+    receiver.answers, receiver.retry_after = [429], "45"
+    world.inbox.receive(payload(alert(), group="A"))
+    world.clock.advance(19)
+    world.settle()
+    world.inbox.receive(payload(alert(status="resolved"), group="B"))
+    world.settle()
+    assert len(receiver.bodies) == 1, "also other groups wait"
+    assert world.inbox.forwarder.wait() == pytest.approx(45.0)
+    world.clock.advance(45)
+    world.settle()
+    assert len(receiver.taken) == 2
+
+
+def test_another_receiver_does_not_wait_for_the_one_before(world: World, receiver):
+    receiver.answers, receiver.retry_after = [503], "45"
+    world.inbox.receive(payload(alert(status="resolved")))
+    world.settle()
+    world.follow(forward_to=receiver.url.replace("hook", "other"))
+    world.clock.advance(1)
+    world.settle()
+    assert len(receiver.taken) == 1
+
+
+def test_while_the_journal_fails_the_attempts_become_rarer(world: World, receiver, monkeypatch):
+    def fail(_):
+        raise TransientError("locked")
+
+    waits = []
+    with monkeypatch.context() as patch:
+        patch.setattr(world.journal.notifications, "payload", fail)
+        world.inbox.receive(payload(alert(status="resolved")))
+        for _ in range(4):
+            world.settle()
+            waits.append(world.inbox.forwarder.wait())
+            world.clock.advance(waits[-1])
+    world.settle()
+    assert waits == pytest.approx([1.0, 2.0, 4.0, 8.0])
+    assert len(receiver.taken) == 1
 
 
 def test_a_newer_one_of_the_same_alerts_takes_the_place_of_one_that_fails(world: World, receiver):
@@ -399,6 +440,35 @@ def test_what_was_tried_before_a_restart_goes_out_the_same(tmp_path, make_world,
     assert receiver.headers[0]["idempotency-key"] == receiver.headers[1]["idempotency-key"]
 
 
+def test_after_a_restart_only_one_of_the_same_alerts_takes_the_place_of_one_that_fails(tmp_path, make_world, receiver):
+    first = World(tmp_path / "j.db", forward_to=receiver.url)
+    first.inbox.receive(payload(alert(status="resolved")))
+    first.inbox.receive(payload(alert(instance="b:1")))
+    first.journal.close()
+
+    receiver.answers = [500]
+    second = make_world(tmp_path / "j.db", forward_to=receiver.url)
+    second.settle()
+    second.clock.advance(1)
+    second.settle()
+    assert [taken["alerts"][0]["labels"]["instance"] for taken in receiver.taken] == ["a:1", "b:1"]
+
+
+def test_a_reminder_that_was_not_sent_carries_what_was_said_before_the_restart(tmp_path, make_world, receiver):
+    first = World(tmp_path / "j.db", forward_to=receiver.url)
+    first.inbox.receive(payload(alert(starts="2026-02-02T09:14:08Z")))
+    first.settle()
+    first.pool.run(first.model)
+    first.settle()
+    first.clock.advance(901)
+    first.inbox.receive(payload(alert(starts="2026-02-02T09:14:08Z")))
+    first.journal.close()
+
+    second = make_world(tmp_path / "j.db", forward_to=receiver.url, clock=first.clock)
+    second.settle()
+    assert annotations(receiver.taken[1]) == annotations(receiver.taken[0])
+
+
 def test_what_was_sent_is_not_sent_again_after_a_restart(tmp_path, make_world, receiver):
     first = World(tmp_path / "j.db", forward_to=receiver.url)
     first.inbox.receive(payload(alert()))
@@ -455,6 +525,20 @@ def test_critical_alerts_are_looked_at_first(make_world, receiver):
         world.clock.advance(61)
     names = [asked.messages[-1].content.partition("these fire: ")[2].split()[0] for asked in world.model.asked]
     assert names == ["critical", "warning", "info"]
+
+
+def test_a_group_that_becomes_critical_while_it_waits_overtakes_the_others(make_world, receiver):
+    world = make_world(forward_to=receiver.url, calls_per_minute=1)
+    world.inbox.receive(payload(alert("first"), group="first"))
+    world.settle()
+    for name in ("early", "late"):
+        world.inbox.receive(payload(alert(name, severity="warning"), group=name))
+        world.clock.advance(1)
+    world.inbox.receive(payload(alert("late", severity="critical", instance="b:1"), group="late"))
+    world.clock.advance(61)
+    world.settle()
+    world.pool.run(world.model)
+    assert "these fire: late" in world.model.asked[-1].messages[-1].content
 
 
 def test_with_no_calls_allowed_no_model_is_asked(make_world, receiver):
@@ -519,20 +603,11 @@ def test_a_receiver_that_never_answers_is_tried_again_and_holds_up_no_other_grou
     world = make_world(forward_to=receiver.url, clock=SystemClock())
     world.inbox.start()
     world.inbox.receive(payload(alert(status="resolved"), group="A"))
-    wait_until(lambda: receiver.bodies)
+    wait_until(lambda: receiver.bodies, "it is tried")
     world.inbox.receive(payload(alert(status="resolved"), group="B"))
-    wait_until(lambda: len(receiver.taken) == 2)
+    wait_until(lambda: len(receiver.taken) == 2, "both are taken")
     assert [taken["groupLabels"]["alertname"] for taken in receiver.taken] == ["B", "A"]
     assert world.counts("lmwatch_webhook_forward_failures_total") == {("timeout",): 1}
-
-
-def wait_until(condition) -> None:
-    tick = threading.Event()
-    for _ in range(1000):
-        if condition():
-            return
-        tick.wait(0.01)
-    raise AssertionError("the condition never came true")
 
 
 def test_the_threads_do_the_same(make_world, receiver):
@@ -540,9 +615,9 @@ def test_the_threads_do_the_same(make_world, receiver):
     world = make_world(forward_to=receiver.url, clock=SystemClock())
     world.inbox.start()
     world.inbox.receive(payload(alert(), group="A"))
-    wait_until(lambda: world.pool.jobs)
+    wait_until(lambda: world.pool.jobs, "it is put to the model")
     world.pool.run(world.model)
-    wait_until(lambda: receiver.taken)
+    wait_until(lambda: receiver.taken, "it is sent on")
     world.inbox.receive(payload(alert(), group="B"))
     world.inbox.stop(4.0)
     assert [taken["groupLabels"]["alertname"] for taken in receiver.taken] == ["A", "B"]

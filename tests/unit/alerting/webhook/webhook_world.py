@@ -1,9 +1,9 @@
 """A world around the inbox: a clock that stands, a pool that keeps jobs, a watch."""
 
 import json
-from dataclasses import dataclass, field
 
 import numpy as np
+from fake_pool import Pool
 from prometheus_client import CollectorRegistry
 
 from exporter.alerting.inbox import Inbox
@@ -11,7 +11,7 @@ from exporter.alerting.window import Sights
 from exporter.clock import ManualClock
 from exporter.config.alerting import Webhook
 from exporter.journal.store import Journal, Record
-from exporter.lmstudio.wire import ChatRequest, Model, Prediction
+from exporter.lmstudio.wire import ChatRequest
 from exporter.metrics.webhook import WebhookInstruments
 from exporter.reasoning.analyst import Analyst
 from exporter.reasoning.document import to_document
@@ -21,7 +21,6 @@ from exporter.series.labels import Series, labels_of
 
 START = 1_770_024_000.0
 """2026-02-02T09:20:00Z."""
-MODEL = Model(id="m", key="m", kind="llm", loaded=True, context_length=16384)
 
 
 def series(name="node_load1", instance="a:1", score=0.9) -> ScreenedSeries:
@@ -49,60 +48,6 @@ class FakeWatcher:
         keys = {instance: labels_of({"instance": instance}) for instance in self.instances}
         return tuple(
             ScreenedGroup("nodes", key, (series(instance=name),), 3, 1) for name, key in keys.items() if wanted(key)
-        )
-
-
-@dataclass
-class Pool:
-    """Keeps jobs until `run`."""
-
-    is_usable: bool = True
-    accepts: bool = True
-    jobs: list = field(default_factory=list)
-
-    def submit(self, job, *, patience_seconds, on_expired):
-        assert patience_seconds > 0
-        if self.accepts:
-            self.jobs.append((job, on_expired))
-        return self.accepts
-
-    def usable(self):
-        return self.is_usable
-
-    def run(self, answer) -> None:
-        jobs, self.jobs = self.jobs, []
-        for job, _ in jobs:
-            job(Session(answer))
-
-    def expire(self) -> None:
-        jobs, self.jobs = self.jobs, []
-        for _, on_expired in jobs:
-            on_expired()
-
-
-class Session:
-    server = "desk"
-    model = MODEL
-
-    def __init__(self, answer) -> None:
-        self._answer = answer
-
-    def ask(self, request: ChatRequest) -> Prediction:
-        return Prediction(
-            server="desk",
-            model="m",
-            asked_model=request.model,
-            text=self._answer(request),
-            reasoning="",
-            finish_reason="stop",
-            prompt_tokens=400,
-            output_tokens=80,
-            reasoning_tokens=None,
-            cached_prompt_tokens=None,
-            time_to_first_token_seconds=0.5,
-            duration_seconds=1.0,
-            tokens_per_second=160.0,
-            timed_by="clock",
         )
 
 
