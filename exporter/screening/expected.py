@@ -18,8 +18,10 @@ from exporter.screening.slots import (
     MEAN_HIGH,
     MEAN_LOW,
     MINIMUM,
+    NINE_TENTHS,
     SHARES,
     SURPRISE,
+    TENTH,
     Code,
     SmallArray,
 )
@@ -34,6 +36,7 @@ _POINTS = 20
 _YOUNG = 6
 """The newest slots are not part of the record of surprise: what builds up slowly must not set its own mark."""
 _POOLED = np.array([0.005, 0.1, 0.25, 0.5, 0.75, 0.9, 0.995])
+_UPPER_HALF = _POOLED[3:]
 SIGMA_QUARTER, SIGMA_TENTH, SIGMA_END = 0.6745, 1.2816, 2.5758
 """Where a Gaussian has its 75, 90 and 99.5 % quantiles, in standard deviations."""
 _END_WEIGHT = 0.4
@@ -62,6 +65,10 @@ class Expected:
     up: FloatArray
     """One robust standard deviation upwards from the median."""
     down: FloatArray
+    hour_range: FloatArray
+    """The median of the 10-90 % ranges of the hours."""
+    hour_range_up: FloatArray
+    """One robust standard deviation upwards from it."""
     season_unit: FloatArray
     """The middle 90 % of changes from one day to the next; NaN for a series without a daily shape."""
     season_above: FloatArray
@@ -125,6 +132,7 @@ def expect(kept: SmallArray, usable: BoolArray, code: Code, per_day: int) -> Exp
     longest = np.fmin(rolled.minimum, _least(slots[:, LONG_LOW])), np.fmax(rolled.maximum, _most(slots[:, LONG_HIGH]))
     ranges.append(_Range(*longest, rolled.upper - rolled.lower))
     season_unit, above, below = _season(slots[:, MEAN], per_day, floor)
+    hours = quantiles(kept[:, NINE_TENTHS].astype(np.float64) - kept[:, TENTH], _UPPER_HALF)
     return Expected(
         count=np.count_nonzero(usable, axis=1).astype(np.float64),
         low=np.stack([one.low for one in ranges]),
@@ -133,6 +141,8 @@ def expect(kept: SmallArray, usable: BoolArray, code: Code, per_day: int) -> Exp
         median=median,
         up=_spread(three_quarters - median, nine_tenths - median, highest - median, floor),
         down=_spread(median - quarter, median - tenth, median - lowest, floor),
+        hour_range=hours[0],
+        hour_range_up=_spread(hours[1] - hours[0], hours[2] - hours[0], hours[3] - hours[0], floor),
         season_unit=season_unit,
         season_above=above,
         season_below=below,

@@ -80,7 +80,7 @@ class ScreenResult:
     certain: npt.NDArray[np.bool_]
     """[series]: whether the newest values are outside the range that the user calls valid."""
     strangeness: FloatArray
-    """[series]: what each adds to the oddness of its group, 0..4.5 (see `strange.strangeness`)."""
+    """[series]: what each adds to the oddness of its group (see `strange.strangeness`)."""
     worded: Worded
 
     def held(self, rows: IntArray) -> IntArray:

@@ -1,13 +1,22 @@
 """What a series adds to the oddness of its group."""
 
+import math
+
 import numpy as np
 
 from exporter.screening.baseline import STEPS_FLOOR, Baseline
 from exporter.screening.expected import SIGMA_QUARTER, SIGMA_TENTH
+from exporter.screening.ordered import quantiles
 from exporter.series.frame import FloatArray
 
-MOST_STRANGE = 4.5
-"""What one series adds at most: 90 times the least deviation that counts."""
+MOST_STRANGE = 5.2
+"""What one series adds at most: 180 times the least deviation that counts."""
+_RANGE_WORTH = 0.5
+"""What an unusual range of the last hour counts beside an unusual value: chosen on labelled machines (docs/evaluation.md)."""
+_HOUR = 3600.0
+_ENOUGH_VALUES = 60
+"""As many values of the last hour, evenly taken, give its range."""
+_DECILES = np.array([0.1, 0.9])
 _LEAST_DEVIATIONS = 3.0
 _UNSURE = 5.0
 """With n values of history, the least deviation that counts is larger by this over n."""
@@ -16,12 +25,26 @@ _FLOOR = 1e-2 * 3 / (2 * 2.5758)
 
 
 def strangeness(baseline: Baseline) -> FloatArray:
-    """[rows]: what each series adds to the oddness of its group: `ln(z / 3)` between 0 and 4.5.
+    """[rows]: what each series adds to the oddness of its group, 0 to `MOST_STRANGE`.
 
-    z is the distance from the history's median in robust standard deviations of its side: the logarithm is that of a
-    Pareto tail beyond 3 deviations. Unlike for the series' own score, what happened before does not make it usual: the
-    median and the quartiles barely know of a fault that comes again, and a fault shows in several series at once. Where the
-    long history is too short, the window's history stands in.
+    It is `ln(z / 3)`, the logarithm of a Pareto tail beyond 3 deviations, of how far the newest value lies from where the series
+    mostly is, or half of the same of how far the values of the last hour are spread: the larger.
+    """
+    return np.maximum(strangeness_of(_deviations(baseline)), _RANGE_WORTH * strangeness_of(_range_deviations(baseline)))
+
+
+def strangeness_of(deviations: FloatArray) -> FloatArray:
+    """What so many robust standard deviations from the median add: any shape, 0 for NaN."""
+    counted = np.log(np.fmax(deviations, _LEAST_DEVIATIONS) / _LEAST_DEVIATIONS)
+    return np.minimum(counted, MOST_STRANGE)
+
+
+def _deviations(baseline: Baseline) -> FloatArray:
+    """[rows]: the distance of the newest value from the history's median, in robust standard deviations of its side.
+
+    Unlike for the series' own score, what happened before does not make it usual: the median and the quartiles barely know of
+    a fault that comes again, and a fault shows in several series at once. Where the long history is too short, the window's
+    history stands in.
     """
     past = baseline.remembered
     expected = past.expected
@@ -38,13 +61,36 @@ def strangeness(baseline: Baseline) -> FloatArray:
     allowed = baseline.policy.matters(changes, median[:, None])
     farthest = np.fmax(np.where(allowed[:, 0], up, 0.0), np.where(allowed[:, 1], down, 0.0))
     least = np.where(past.ready, 1.0, 1.0 + _UNSURE / np.maximum(window.count, 1))
-    return np.where(past.ready | baseline.ready, strangeness_of(farthest / least), 0.0)
+    return np.where(past.ready | baseline.ready, farthest / least, 0.0)
 
 
-def strangeness_of(deviations: FloatArray) -> FloatArray:
-    """What so many robust standard deviations from the median add: any shape, 0 for NaN."""
-    counted = np.log(np.fmax(deviations, _LEAST_DEVIATIONS) / _LEAST_DEVIATIONS)
-    return np.minimum(counted, MOST_STRANGE)
+def _range_deviations(baseline: Baseline) -> FloatArray:
+    """[rows]: by how many robust standard deviations the 10-90 % range of the last hour exceeds that of most hours.
+
+    0 without a long history.
+    """
+    past = baseline.remembered
+    if not past.ready.any():
+        return np.zeros(past.ready.size)
+    usual = past.code.read(past.expected.median)
+    with np.errstate(over="ignore", invalid="ignore"):
+        wider = _hour_range(baseline) / past.code.scale - past.expected.hour_range
+        # A range has no direction: only the size of the change must matter.
+        change = (wider * past.code.scale)[:, None] * [1.0, -1.0]
+        matters = baseline.policy.matters(change, usual[:, None]).any(axis=1)
+    return np.where(past.ready & matters, wider / past.expected.hour_range_up, 0.0)
+
+
+def _hour_range(baseline: Baseline) -> FloatArray:
+    """[rows]: the 10-90 % range of the values of the last hour; NaN where less than half of it is known."""
+    times = baseline.times
+    first = int(np.searchsorted(times, times[-1] - _HOUR, side="right"))
+    if times[-1] - times[first] < _HOUR / 2:
+        return np.full(len(baseline.values), np.nan)
+    values = baseline.values[:, first :: math.ceil((times.size - first) / _ENOUGH_VALUES)]
+    enough = 2 * np.count_nonzero(~np.isnan(values), axis=1) >= values.shape[1]
+    low, high = quantiles(values, _DECILES)
+    return np.where(enough, high - low, np.nan)
 
 
 def _window_spread(baseline: Baseline, *, upwards: bool) -> FloatArray:

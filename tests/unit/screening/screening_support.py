@@ -133,6 +133,8 @@ def past_of(rows=1, *, offset=0.0, scale=1.0, hours=24 * 14, means=None, season=
         "median": 5.0,
         "up": 2.0,
         "down": 2.0,
+        "hour_range": 3.0,
+        "hour_range_up": 1.0,
         "season_unit": np.nan,
         "season_above": np.nan,
         "season_below": np.nan,

@@ -201,6 +201,37 @@ def test_strangeness_goes_by_the_window_while_the_history_is_short():
     assert screened(values[:, -3:]).strangeness.tolist() == [0.0] * 3
 
 
+@pytest.mark.parametrize(
+    ("spread", "adds"),
+    [
+        pytest.param(3.0, 0.0, id="as in most hours"),
+        pytest.param(6.0, 0.0, id="3 deviations more"),
+        pytest.param(33.0, np.log(10) / 2, id="30 deviations more count half of what a value so far away counts"),
+        pytest.param(1e300, MOST_STRANGE / 2, id="at most half of the most"),
+        pytest.param(0.0, 0.0, id="a calmer hour"),
+    ],
+)
+def test_an_hour_spread_wider_than_most_is_strange(spread, adds):
+    hour = 5.0 + np.linspace(-0.5, 0.5, 12) / 0.8 * spread
+    far = past_of(hour_range=3.0, hour_range_up=1.0, up=np.inf, down=np.inf)
+    assert strangeness(baseline_with(far, hour)) == pytest.approx([adds])
+
+
+def test_an_hour_is_not_judged_by_less_than_half_of_it():
+    hour = np.repeat([0.0, 1000.0], 6)
+    past = past_of(up=np.inf, down=np.inf)
+    known, unknown = hour.copy(), hour.copy()
+    known[1:7] = np.nan
+    unknown[1:8] = np.nan
+    assert (strangeness(baseline_with(past, [known, unknown])) > 0).tolist() == [True, False]
+
+
+def test_a_spread_hour_is_strange_whatever_the_direction_but_not_for_less_than_matters():
+    hour, past = np.tile([0.0, 100.0], 6), past_of(up=np.inf, down=np.inf)
+    assert strangeness(baseline_with(past, hour, direction="below")) > 0
+    assert strangeness(baseline_with(past, hour, min_change=200)).tolist() == [0.0]
+
+
 def test_the_history_is_told_beside_what_the_window_says():
     values = noise(1, 10 * 24)
     values[0, -1] = 500.0
