@@ -4,6 +4,7 @@ Each imports what it needs when it is called, so that `lmwatch --version` does n
 """
 
 import argparse
+import contextlib
 import logging
 import platform
 import queue
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 DEFAULT_PORT = 9917
+_SIGNAL_SECONDS = 1.0
 
 
 def check(arguments: argparse.Namespace) -> int:
@@ -54,7 +56,7 @@ def run(arguments: argparse.Namespace) -> int:
     app.start()
     notify("READY=1")
     try:
-        while signals.get() == reload_signal:
+        while _next_signal(signals) == reload_signal:
             try:
                 app.reload()
             except LmwatchError:
@@ -64,6 +66,13 @@ def run(arguments: argparse.Namespace) -> int:
     finally:
         app.stop()
     return 0
+
+
+def _next_signal(signals: queue.SimpleQueue[int]) -> int:
+    """The next signal. On Windows a wait without an end cannot be interrupted: Ctrl-C would never be seen."""
+    while True:
+        with contextlib.suppress(queue.Empty):
+            return signals.get(timeout=_SIGNAL_SECONDS)
 
 
 def _raise_open_files_limit() -> None:
