@@ -1,7 +1,7 @@
 """Scraping: targets that expose metrics, each with its window of values."""
 
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from exporter.clock import Clock
 from exporter.config.model import Scrape, Source
@@ -136,14 +136,6 @@ def _warnings(url: str, ingested: Ingested) -> tuple[str, ...]:
     return tuple(f"{url}: {count} samples {which} were dropped" for count, which in dropped if count)
 
 
-@dataclass(frozen=True)
-class Changes:
-    """What a refresh changed."""
-
-    added: tuple[ScrapeTarget, ...]
-    removed: tuple[ScrapeTarget, ...]
-
-
 class ScrapeSource:
     """The targets of one source, listed and discovered.
 
@@ -190,7 +182,7 @@ class ScrapeSource:
         discovered = (error for found in self._discoveries for error in found.errors)
         return (*discovered, *self._twice)
 
-    def refresh(self) -> Changes:
+    def refresh(self) -> None:
         """Evaluate listed and discovered targets anew; an unchanged target keeps its window.
 
         Changed files are seen at once, URLs are asked when their refresh interval has passed. Not for two threads at
@@ -200,17 +192,12 @@ class ScrapeSource:
             found.refresh()
         endpoints = self._unique()
         before = self._targets
-        after = {
+        self._targets = {
             address: before[address]
             if address in before and before[address].endpoint == endpoint
             else self._make(endpoint)
             for address, endpoint in endpoints.items()
         }
-        self._targets = after
-        return Changes(
-            added=tuple(target for address, target in after.items() if before.get(address) is not target),
-            removed=tuple(target for address, target in before.items() if after.get(address) is not target),
-        )
 
     def offset(self, target: ScrapeTarget, interval: float) -> float:
         """Seconds into the interval at which this target's turn is: spread evenly, the same after a restart."""
