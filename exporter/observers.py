@@ -88,6 +88,7 @@ class Observers:
         self._cancel.cancel()
         if self._proxy is not None:
             self._proxy.stop(timeout)
+            self._show_proxy()
         for stream in self._streams.values():
             stream.stop(max(0.0, until - self._clock.monotonic()))
 
@@ -100,7 +101,7 @@ class Observers:
             yield Duty("proxy:gauges", _GAUGE_SECONDS, self._show_proxy)
 
     def _probe(self, name: str) -> None:
-        self._reporter.instruments.probe(name, self._probers[name].probe_once())
+        self._reporter.probed(name, self._probers[name].probe_once())
 
     def _react(self, event: HealthEvent) -> None:
         stream = self._streams.get(event.server)
@@ -148,8 +149,11 @@ class Observers:
 
     def _show_proxy(self) -> None:
         if self._proxy is not None and self._config.proxy is not None:
+            # Of one that was stopped there are no connections to show, not even 0: its last counts alone.
             self._reporter.instruments.proxy(
-                self._config.proxy.server, connections=self._proxy.connections, uncounted=self._proxy.uncounted
+                self._config.proxy.server,
+                connections=None if self._cancel.is_set() else self._proxy.connections,
+                uncounted=self._proxy.uncounted,
             )
 
 

@@ -15,6 +15,7 @@ from exporter.lmstudio.breaker import State
 from exporter.lmstudio.events import HealthEvent, Tracker, events_between
 from exporter.lmstudio.failures import ModelFailure
 from exporter.lmstudio.own_calls import OwnCalls
+from exporter.lmstudio.probe import ProbeOutcome
 from exporter.lmstudio.wire import Model, Origin, Prediction, ServerHealth
 from exporter.logs import fields
 from exporter.metrics.instruments import Instruments, estimate_ratio
@@ -28,6 +29,8 @@ logger = logging.getLogger(__name__)
 
 class Reporter:
     """Takes what happens and shows it. Every method may be called from any thread.
+
+    News of what was not announced, or is retained no more, is shown nowhere: it may come late.
 
     Args:
         clock: tells the time.
@@ -70,6 +73,11 @@ class Reporter:
         """The register of a server's predictions that are counted here already; kept from the first call on."""
         return self._own_calls.setdefault(server, OwnCalls())
 
+    def probed(self, server: str, outcome: ProbeOutcome) -> None:
+        """A probe was due, and this came of it."""
+        if server in self._servers:
+            self.instruments.probe(server, outcome)
+
     def prediction(self, origin: Origin, prediction: Prediction, model: Model) -> None:
         """A model answered a question of ours."""
         self._count(origin, prediction, model.context_length)
@@ -93,7 +101,9 @@ class Reporter:
         self.failure(server, model, "traffic", failure)
 
     def _count(self, origin: Origin, prediction: Prediction, context_length: int | None) -> None:
-        self.instruments.prediction(origin, prediction, context_length)
+        # A late answer must not bring back the series of a server that left.
+        if prediction.server in self._servers:
+            self.instruments.prediction(origin, prediction, context_length)
 
     def _recognise(self, prediction: Prediction) -> None:
         """Let the log stream know this prediction again, so that it is not counted twice."""
@@ -103,7 +113,8 @@ class Reporter:
 
     def failure(self, server: str, model: str, origin: Origin, failure: ModelFailure) -> None:
         """A model did not answer."""
-        self.instruments.request_failed(server, model, origin, failure.reason)
+        if server in self._servers:
+            self.instruments.request_failed(server, model, origin, failure.reason)
         level = logging.DEBUG if failure.reason == "cancelled" else logging.WARNING
         logger.log(
             level, "a model call failed", extra=fields(server=server, model=model, origin=origin, error=str(failure))
@@ -179,7 +190,7 @@ class Reporter:
             extra=fields(watch=verdict.watch, id=verdict.id, outcome=verdict.outcome, summary=verdict.summary),
         )
         ratio = estimate_ratio(verdict)
-        if ratio is not None:
+        if ratio is not None and verdict.server in self._servers:
             self.instruments.estimate(verdict.server, verdict.model, ratio)
         self._listener(verdict)
 

@@ -117,15 +117,15 @@ class Instruments:
         """Count an answer that passed through the proxy, by its HTTP status; the model is empty where none answered."""
         self._life.proxy_responses.labels(server, self._names.label(server, model), code_label(code)).inc()
 
-    def proxy(self, server: str, *, connections: int, uncounted: int) -> None:
+    def proxy(self, server: str, *, connections: int | None, uncounted: int) -> None:
         """Show the state of the metering proxy in front of a server.
 
         Args:
             server: the server behind it.
-            connections: how many clients are connected.
+            connections: how many clients are connected; None once it has stopped.
             uncounted: what passed without being counted since the proxy was started.
         """
-        self._life.proxy_connections.labels(server).set(connections)
+        show(self._life.proxy_connections, (server,), connections)
         self._life.count_up_to(server, uncounted)
 
     # -- servers and what is loaded on them
