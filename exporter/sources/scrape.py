@@ -1,11 +1,13 @@
 """Scraping: targets that expose metrics, each with its window of values."""
 
 import hashlib
+import logging
 from dataclasses import replace
 
 from exporter.clock import Clock
 from exporter.config.model import Scrape, Source
 from exporter.errors import BadDataError, ConfigError, LmwatchError, RefusedError, TransientError
+from exporter.logs import fields
 from exporter.series.exposition import ExpositionReader, Limits
 from exporter.series.labels import Labels, labels_of
 from exporter.series.window import Ingested, TargetWindow
@@ -13,6 +15,8 @@ from exporter.sources.collected import Collected
 from exporter.sources.discovery import Endpoint, FileTargets, HttpTargets, checked_address
 from exporter.sources.http import Answer, Cancel, HttpSession
 from exporter.sources.words import excerpt, media_type
+
+logger = logging.getLogger(__name__)
 
 ACCEPT = (
     "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,"
@@ -67,13 +71,20 @@ class ScrapeTarget:
         try:
             ingested = self._scrape(at)
         except LmwatchError as error:
-            self.window.miss(at)
-            self.last = self._collected(at, started, up=False, error=str(error))
+            self.last = self._missed(at, started, str(error))
+        except Exception as error:
+            # A fault of ours must not leave the target shown as up by its last good scrape.
+            logger.exception("a scrape failed", extra=fields(source=self.source, target=self.address))
+            self.last = self._missed(at, started, f"{self.url}: lmwatch failed: {error!r}")
         else:
             self.last = replace(
                 self._collected(at, started, up=True), samples=ingested.samples, warnings=_warnings(self.url, ingested)
             )
         return self.last
+
+    def _missed(self, at: float, started: float, error: str) -> Collected:
+        self.window.miss(at)
+        return self._collected(at, started, up=False, error=error)
 
     def _scrape(self, at: float) -> Ingested:
         answer = self._session.get(

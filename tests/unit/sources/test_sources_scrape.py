@@ -163,6 +163,17 @@ def test_dropped_samples_are_warnings(server, make):
     assert "1 samples" in state.warnings[0]
 
 
+def test_a_fault_of_ours_shows_the_target_as_down_and_is_logged(server, make, monkeypatch, caplog):
+    server.reply("/metrics", b"a 1\n", Content_Type=TEXT)
+    target = only(make())
+    assert target.collect().up
+    monkeypatch.setattr(target.window, "ingest", None)
+    state = target.collect()
+    assert (state.up, target.last) == (False, state)
+    assert "lmwatch failed: TypeError" in state.error
+    assert [record.exc_info is not None for record in caplog.records] == [True]
+
+
 def write(path, groups, stamp):
     path.write_text(json.dumps(groups))
     os.utime(path, ns=(stamp, stamp))
