@@ -22,6 +22,8 @@ logger = logging.getLogger(__name__)
 
 DEFAULT_PORT = 9917
 _SIGNAL_SECONDS = 1.0
+_MACOS_FILES = 10_240
+"""OPEN_MAX: macOS names no hard limit for open files and refuses a soft one beyond this (setrlimit(2), COMPATIBILITY)."""
 
 
 def check(arguments: argparse.Namespace) -> int:
@@ -82,8 +84,11 @@ def _raise_open_files_limit() -> None:
     except ImportError:  # Windows has neither the module nor the limit
         return
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != hard:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    for files in (hard, _MACOS_FILES):
+        if soft != hard and (files == hard or soft < files):
+            with contextlib.suppress(ValueError, OSError):
+                resource.setrlimit(resource.RLIMIT_NOFILE, (files, hard))
+                return
 
 
 def status(arguments: argparse.Namespace) -> int:
