@@ -55,6 +55,7 @@ class Observers:
         self._reporter = reporter
         self._clock = clock
         self._cancel = Cancel()
+        self._switch_seconds = sys.getswitchinterval()
         self._streams = {server.name: stream for server in config.servers if (stream := self._stream(server))}
         self._probers = {server.name: self._prober(pool.lanes[server.name]) for server in config.servers}
         self._proxy = self._metering(config)
@@ -73,6 +74,7 @@ class Observers:
             ConfigError: the proxy's address cannot be listened on.
         """
         if self._proxy is not None:
+            self._switch_seconds = sys.getswitchinterval()
             sys.setswitchinterval(SWITCH_SECONDS)
             self._proxy.start()
         for name, lane in self._pool.lanes.items():
@@ -88,6 +90,7 @@ class Observers:
         self._cancel.cancel()
         if self._proxy is not None:
             self._proxy.stop(timeout)
+            sys.setswitchinterval(self._switch_seconds)
             self._show_proxy()
         for stream in self._streams.values():
             stream.stop(max(0.0, until - self._clock.monotonic()))

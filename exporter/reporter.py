@@ -64,6 +64,7 @@ class Reporter:
         self._trackers: dict[str, Tracker] = {}
         self._tracking = threading.Lock()
         self._own_calls: dict[str, OwnCalls] = {}
+        self._undiscovered: dict[str, tuple[str, ...]] = {}
 
     def follow(self, react: Callable[[HealthEvent], None]) -> None:
         """Who is told what happens to servers from now on, in the place of who was."""
@@ -165,6 +166,19 @@ class Reporter:
             )
         self.board.put_source(state)
 
+    def discovered(self, source: str, errors: tuple[str, ...]) -> None:
+        """The targets of a source were discovered anew, with these errors, which are logged when they begin and when all have ended."""
+        if source not in self._sources:
+            return
+        before = self._undiscovered.get(source, ())
+        for error in errors:
+            if error not in before:
+                logger.warning("targets cannot all be discovered", extra=fields(source=source, error=error))
+        if before and not errors:
+            logger.info("all targets are discovered again", extra=fields(source=source))
+        self._undiscovered[source] = errors
+        self.instruments.discovery(source, len(errors))
+
     def picture(self, picture: WatchPicture) -> None:
         """A watch has a new picture."""
         if picture.name not in self._watches:
@@ -227,12 +241,16 @@ class Reporter:
     def retain(self, *, servers: Collection[str], sources: Collection[str], watches: Collection[str]) -> None:
         """Forget what was announced before and is not among these; news of it that still comes is dropped."""
         gone_servers, gone_watches = self._servers - set(servers), self._watches - set(watches)
+        gone_sources = self._sources - set(sources)
         self._servers, self._sources, self._watches = frozenset(servers), frozenset(sources), frozenset(watches)
         for name in gone_servers:
             self.instruments.forget_server(name)
             self._own_calls.pop(name, None)
             with self._tracking:
                 self._trackers.pop(name, None)
+        for name in gone_sources:
+            self.instruments.forget_source(name)
+            self._undiscovered.pop(name, None)
         for name in gone_watches:
             self.instruments.forget_watch(name)
             self._renderer.forget(name)

@@ -229,6 +229,7 @@ class Runtime:
             source.refresh()
             if self._retired:
                 return
+            reporter.discovered(name, source.errors)
             # By what is there, not by what this refresh changed: a reload may have come between an earlier one and its end.
             for job, target in list(self.jobs.items()):
                 if isinstance(target, ScrapeTarget) and target.source == name and not source.holds(target):

@@ -152,6 +152,11 @@ class Watcher:
         """How many groups wait for an answer."""
         return sum(asked.in_flight for asked in list(self._asked.values()))
 
+    @property
+    def closed(self) -> bool:
+        """Whether it shows nothing any more."""
+        return self._closed.is_set()
+
     def close(self) -> None:
         """Show nothing any more, whatever answers still come."""
         with self._lock:

@@ -1,5 +1,7 @@
 """What observers showed, once they have stopped."""
 
+import sys
+
 import pytest
 
 from exporter.clock import ManualClock
@@ -39,10 +41,13 @@ def test_a_proxy_that_has_stopped_shows_no_connections(services):
     def shown():
         return b"lmstudio_proxy_connections{" in services.exposition.respond("", "", ())[2]
 
+    switching = sys.getswitchinterval()
     observers.start()
     show()
     assert shown()
+    assert sys.getswitchinterval() < switching
     observers.stop(1.0)
+    assert sys.getswitchinterval() == switching
     assert not shown()
     show()
     assert not shown(), "a late look brings nothing back"

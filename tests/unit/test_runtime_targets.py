@@ -108,3 +108,33 @@ def test_a_target_that_leaves_while_the_configuration_is_reloaded_does_not_stay(
     assert jobs.scraped == {"scrape:s:a:1"}
     assert shown(services) == {"a:1"}
     second.stop(1.0)
+
+
+def test_what_is_wrong_with_discovery_is_shown_logged_once_and_told_by_the_watch(services, jobs, listing, caplog):
+    caplog.set_level("INFO", "exporter.reporter")
+
+    def problems():
+        lines = services.exposition.respond("", "", ())[2].decode().splitlines()
+        return [line for line in lines if line.startswith("lmwatch_source_discovery_errors{")]
+
+    def told():
+        return [record.getMessage() for record in caplog.records if "discovered" in record.getMessage()]
+
+    runtime = Runtime(config(listing), services)
+    runtime.start()
+    for _ in range(2):
+        jobs.scheduled["discover:s"]()
+    assert problems() == ['lmwatch_source_discovery_errors{source="s"} 1.0']
+    assert told() == ["targets cannot all be discovered"]
+    runtime.parts.watchers["w"].tick()
+    picture = services.reporter.board.current().watches["w"]
+    assert (picture.state, "there is no such file" in picture.reason) == ("failed", True)
+    listing("a:1")
+    jobs.scheduled["discover:s"]()
+    assert problems() == ['lmwatch_source_discovery_errors{source="s"} 0.0']
+    assert told() == ["targets cannot all be discovered", "all targets are discovered again"]
+    without = config(listing).model_copy(update={"sources": [], "watches": []})
+    successor = Runtime(without, services, previous=runtime)
+    successor.start()
+    assert problems() == []
+    successor.stop(1.0)
