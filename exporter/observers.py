@@ -131,7 +131,7 @@ class Observers:
             home=Path.home(),
             on_prediction=self._reporter.logged,
             on_failure=partial(self._reporter.logged_failure, server.name),
-            on_state=partial(self._reporter.instruments.log_stream, server.name),
+            on_state=partial(self._show_stream, server.name),
             own=self._reporter.own_calls(server.name),
         )
 
@@ -145,10 +145,15 @@ class Observers:
             self._clock,
             on_prediction=self._reporter.proxied,
             on_failure=self._reporter.failure,
-            on_response=self._reporter.instruments.proxy_response,
+            on_response=self._reporter.responded,
             context_of=partial(_context_of, lane),
             is_listed=partial(_is_listed, lane),
         )
+
+    def _show_stream(self, server: str, up: bool) -> None:
+        """Not of one that is stopped: whoever follows shows whether there is a stream, and it may end late."""
+        if not self._cancel.is_set():
+            self._reporter.instruments.log_stream(server, up)
 
     def _show_proxy(self) -> None:
         if self._proxy is not None and self._config.proxy is not None:

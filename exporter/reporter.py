@@ -79,6 +79,11 @@ class Reporter:
         if server in self._servers:
             self.instruments.probe(server, outcome)
 
+    def responded(self, server: str, model: str, status: int) -> None:
+        """An answer with this HTTP status passed through the proxy; the model is empty where none answered."""
+        if server in self._servers:
+            self.instruments.proxy_response(server, model, status)
+
     def prediction(self, origin: Origin, prediction: Prediction, model: Model) -> None:
         """A model answered a question of ours."""
         self._count(origin, prediction, model.context_length)

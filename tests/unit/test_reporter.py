@@ -130,4 +130,5 @@ def test_what_still_comes_from_a_server_that_left_brings_none_of_its_series_back
     reporter.logged(prediction())
     reporter.failure("desk", "qwen", "analysis", ModelFailure("cancelled"))
     reporter.probed("desk", "failed")
+    reporter.responded("desk", "qwen", 200)
     assert servers_shown(services) == set()
