@@ -26,6 +26,9 @@ from exporter.sources.collected import Collected
 
 logger = logging.getLogger(__name__)
 
+_OVERTAKEN_SECONDS = 60.0
+"""A poll that is older than the one before by less than this came late; by more, the clock was set back."""
+
 
 class Reporter:
     """Takes what happens and shows it. Every method may be called from any thread.
@@ -127,11 +130,13 @@ class Reporter:
         )
 
     def poll(self, health: ServerHealth) -> None:
-        """A server was polled."""
-        if health.server not in self._servers:
+        """A server was polled. Of two polls whose news overtook each other the later one counts."""
+        before = self.board.current().servers.get(health.server)
+        overtaken = before is not None and 0.0 < before.polled_at - health.polled_at < _OVERTAKEN_SECONDS
+        if health.server not in self._servers or overtaken:
             return
         self.instruments.poll(health.server, health.poll_duration_seconds, health.failure)
-        if self.board.current().servers.get(health.server) is None:
+        if before is None:
             first = fields(
                 server=health.server, url=health.url, up=health.up, api=health.api or "", detail=health.detail
             )

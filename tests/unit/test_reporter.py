@@ -89,6 +89,16 @@ def test_a_model_that_goes_is_an_event(reporter, journal):
     assert [(event.kind, event.document["model"]) for event in journal.events()] == [("unloaded", "qwen")]
 
 
+def test_of_two_polls_that_overtake_each_other_the_later_counts(reporter, journal):
+    reporter.poll(health("desk", "http://a:1", "qwen", at=1000.0))
+    reporter.poll(health("desk", "http://a:1", "qwen", at=1010.0))
+    reporter.poll(health("desk", "http://a:1", at=1009.9))
+    assert journal.events() == []
+    assert [model.id for model in reporter.board.current().servers["desk"].models] == ["qwen"]
+    reporter.poll(health("desk", "http://a:1", at=1010.0 - 3600.0))
+    assert reporter.board.current().servers["desk"].models == (), "a clock that was set back is no reason to wait"
+
+
 def test_another_server_under_the_same_name_has_unloaded_nothing(reporter, journal):
     reporter.poll(health("desk", "http://a:1", "qwen"))
     reporter.poll(health("desk", "http://b:1", "gemma", at=1010.0))
