@@ -89,7 +89,7 @@ class App:
         self._load = load
         self._clock = clock
         self._reloading = threading.Lock()
-        self._stopped = False
+        self._runs = False
         self._cleanup = ExitStack()
         config = load()
         self.journal = Journal(config.journal.path if config.journal else None)
@@ -129,8 +129,8 @@ class App:
         return self._server.addresses
 
     def start(self) -> None:
-        """Serve and run. What was begun is undone when something cannot start."""
-        with ExitStack() as undo:
+        """Serve and run. What was begun is undone when something cannot start; a reload that is asked for meanwhile waits."""
+        with ExitStack() as undo, self._reloading:
             undo.callback(self.journal.close)
             self._server.start()
             undo.callback(self._server.stop)
@@ -144,11 +144,12 @@ class App:
             self._services.inbox.start()
             self._housekeeping()
             self._cleanup = undo.pop_all()
+            self._runs = True
 
     def stop(self) -> None:
         """End everything, the last begun first. A second call does nothing."""
         with self._reloading:
-            self._stopped = True
+            self._runs = False
         self._cleanup.pop_all().close()
 
     def reload(self) -> None:
@@ -158,16 +159,17 @@ class App:
             LmwatchError: why the new configuration cannot be used.
         """
         with self._reloading:
-            if self._stopped:
-                raise LmwatchError("lmwatch is stopping")
+            if not self._runs:
+                raise LmwatchError("lmwatch does not run: it has not started, or is stopping")
             try:
                 self._go_over_to(self._load())
             except Exception as error:
                 failed = str(error) if isinstance(error, LmwatchError) else repr(error)
                 self.board.update(lambda b: replace(b, reload=replace(b.reload, successful=False, error=failed)))
-                logger.exception("the configuration was not reloaded", extra=fields(error=failed))
                 if isinstance(error, LmwatchError):
+                    logger.error("the configuration was not reloaded", extra=fields(error=failed))  # noqa: TRY400 - the text says it
                     raise
+                logger.exception("the configuration was not reloaded", extra=fields(error=failed))
                 raise LmwatchError(f"the reload failed: {failed}") from error
             now = self._clock.now()
             self.board.update(lambda b: replace(b, reload=ReloadState(True, now)))

@@ -5,7 +5,7 @@ one consistent picture; writers build the next one and swap it in.
 """
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Literal, TypeVar
@@ -135,9 +135,14 @@ class BoardHolder:
         """Show how the newest collection from a target went."""
         self.update(lambda board: replace(board, sources=_with(board.sources, (state.source, state.target), state)))
 
-    def drop_source(self, source: str, target: str) -> None:
-        """Forget a target that left the configuration or its discovery."""
-        self.update(lambda board: replace(board, sources=_without(board.sources, (source, target))))
+    def retain_targets(self, source: str, targets: Collection[str]) -> None:
+        """Forget the targets of a source that are not among these: they left the configuration or its discovery."""
+
+        def without_others(board: Board) -> Board:
+            kept = {key: state for key, state in board.sources.items() if key[0] != source or key[1] in targets}
+            return board if len(kept) == len(board.sources) else replace(board, sources=MappingProxyType(kept))
+
+        self.update(without_others)
 
     def put_watch(self, picture: WatchPicture, rendered: Mapping[str, bytes]) -> None:
         """Show a watch's newest scores and verdicts."""
@@ -152,7 +157,3 @@ class BoardHolder:
 
 def _with(mapping: Mapping[Key, Value], key: Key, value: Value) -> Mapping[Key, Value]:
     return MappingProxyType({**mapping, key: value})
-
-
-def _without(mapping: Mapping[Key, Value], key: Key) -> Mapping[Key, Value]:
-    return MappingProxyType({k: v for k, v in mapping.items() if k != key})

@@ -4,6 +4,7 @@ Each imports what it needs when it is called, so that `lmwatch --version` does n
 """
 
 import argparse
+import contextlib
 import logging
 import platform
 import queue
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 DEFAULT_PORT = 9917
+_SIGNAL_SECONDS = 1.0
+_MACOS_FILES = 10_240
+"""OPEN_MAX: macOS names no hard limit for open files and refuses a soft one beyond this (setrlimit(2), COMPATIBILITY)."""
 
 
 def check(arguments: argparse.Namespace) -> int:
@@ -54,7 +58,7 @@ def run(arguments: argparse.Namespace) -> int:
     app.start()
     notify("READY=1")
     try:
-        while signals.get() == reload_signal:
+        while _next_signal(signals) == reload_signal:
             try:
                 app.reload()
             except LmwatchError:
@@ -66,6 +70,13 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _next_signal(signals: queue.SimpleQueue[int]) -> int:
+    """The next signal. On Windows a wait without an end cannot be interrupted: Ctrl-C would never be seen."""
+    while True:
+        with contextlib.suppress(queue.Empty):
+            return signals.get(timeout=_SIGNAL_SECONDS)
+
+
 def _raise_open_files_limit() -> None:
     """A connection is kept to each target: the soft limit of most systems is too low for a thousand of them."""
     try:
@@ -73,8 +84,11 @@ def _raise_open_files_limit() -> None:
     except ImportError:  # Windows has neither the module nor the limit
         return
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != hard:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    for files in (hard, _MACOS_FILES):
+        if soft != hard and (files == hard or soft < files):
+            with contextlib.suppress(ValueError, OSError):
+                resource.setrlimit(resource.RLIMIT_NOFILE, (files, hard))
+                return
 
 
 def status(arguments: argparse.Namespace) -> int:

@@ -47,7 +47,7 @@ class Heartbeat:
     def tick(self) -> None:
         """One step of the beat."""
         self.watcher.tick()
-        self._reporter.heartbeat(self.state)
+        self._tell()
 
     def _look(self, picture: WatchPicture) -> None:
         self._pulse.look(picture)
@@ -59,7 +59,12 @@ class Heartbeat:
         # Each beat is judged by itself: a model that is told what it said last would say it again.
         self._memory.forget(HEARTBEAT_WATCH)
         self._reporter.keep(_named(verdict))
-        self._reporter.heartbeat(self.state)
+        self._tell()
+
+    def _tell(self) -> None:
+        """Tell how it stands; not of one that was turned off meanwhile, whose state would stay and age."""
+        if not self.watcher.closed:
+            self._reporter.heartbeat(self.state)
 
 
 def _named(verdict: Verdict) -> Verdict:

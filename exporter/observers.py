@@ -55,6 +55,7 @@ class Observers:
         self._reporter = reporter
         self._clock = clock
         self._cancel = Cancel()
+        self._switch_seconds = sys.getswitchinterval()
         self._streams = {server.name: stream for server in config.servers if (stream := self._stream(server))}
         self._probers = {server.name: self._prober(pool.lanes[server.name]) for server in config.servers}
         self._proxy = self._metering(config)
@@ -73,6 +74,7 @@ class Observers:
             ConfigError: the proxy's address cannot be listened on.
         """
         if self._proxy is not None:
+            self._switch_seconds = sys.getswitchinterval()
             sys.setswitchinterval(SWITCH_SECONDS)
             self._proxy.start()
         for name, lane in self._pool.lanes.items():
@@ -88,6 +90,8 @@ class Observers:
         self._cancel.cancel()
         if self._proxy is not None:
             self._proxy.stop(timeout)
+            sys.setswitchinterval(self._switch_seconds)
+            self._show_proxy()
         for stream in self._streams.values():
             stream.stop(max(0.0, until - self._clock.monotonic()))
 
@@ -100,7 +104,7 @@ class Observers:
             yield Duty("proxy:gauges", _GAUGE_SECONDS, self._show_proxy)
 
     def _probe(self, name: str) -> None:
-        self._reporter.instruments.probe(name, self._probers[name].probe_once())
+        self._reporter.probed(name, self._probers[name].probe_once())
 
     def _react(self, event: HealthEvent) -> None:
         stream = self._streams.get(event.server)
@@ -127,7 +131,7 @@ class Observers:
             home=Path.home(),
             on_prediction=self._reporter.logged,
             on_failure=partial(self._reporter.logged_failure, server.name),
-            on_state=partial(self._reporter.instruments.log_stream, server.name),
+            on_state=partial(self._show_stream, server.name),
             own=self._reporter.own_calls(server.name),
         )
 
@@ -141,15 +145,23 @@ class Observers:
             self._clock,
             on_prediction=self._reporter.proxied,
             on_failure=self._reporter.failure,
-            on_response=self._reporter.instruments.proxy_response,
+            on_response=self._reporter.responded,
             context_of=partial(_context_of, lane),
             is_listed=partial(_is_listed, lane),
         )
 
+    def _show_stream(self, server: str, up: bool) -> None:
+        """Not of one that is stopped: whoever follows shows whether there is a stream, and it may end late."""
+        if not self._cancel.is_set():
+            self._reporter.instruments.log_stream(server, up)
+
     def _show_proxy(self) -> None:
         if self._proxy is not None and self._config.proxy is not None:
+            # Of one that was stopped there are no connections to show, not even 0: its last counts alone.
             self._reporter.instruments.proxy(
-                self._config.proxy.server, connections=self._proxy.connections, uncounted=self._proxy.uncounted
+                self._config.proxy.server,
+                connections=None if self._cancel.is_set() else self._proxy.connections,
+                uncounted=self._proxy.uncounted,
             )
 
 

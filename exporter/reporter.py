@@ -15,6 +15,7 @@ from exporter.lmstudio.breaker import State
 from exporter.lmstudio.events import HealthEvent, Tracker, events_between
 from exporter.lmstudio.failures import ModelFailure
 from exporter.lmstudio.own_calls import OwnCalls
+from exporter.lmstudio.probe import ProbeOutcome
 from exporter.lmstudio.wire import Model, Origin, Prediction, ServerHealth
 from exporter.logs import fields
 from exporter.metrics.instruments import Instruments, estimate_ratio
@@ -25,9 +26,14 @@ from exporter.sources.collected import Collected
 
 logger = logging.getLogger(__name__)
 
+_OVERTAKEN_SECONDS = 60.0
+"""A poll that is older than the one before by less than this came late; by more, the clock was set back."""
+
 
 class Reporter:
     """Takes what happens and shows it. Every method may be called from any thread.
+
+    News of what was not announced, or is retained no more, is shown nowhere: it may come late.
 
     Args:
         clock: tells the time.
@@ -61,6 +67,7 @@ class Reporter:
         self._trackers: dict[str, Tracker] = {}
         self._tracking = threading.Lock()
         self._own_calls: dict[str, OwnCalls] = {}
+        self._undiscovered: dict[str, tuple[str, ...]] = {}
 
     def follow(self, react: Callable[[HealthEvent], None]) -> None:
         """Who is told what happens to servers from now on, in the place of who was."""
@@ -69,6 +76,16 @@ class Reporter:
     def own_calls(self, server: str) -> OwnCalls:
         """The register of a server's predictions that are counted here already; kept from the first call on."""
         return self._own_calls.setdefault(server, OwnCalls())
+
+    def probed(self, server: str, outcome: ProbeOutcome) -> None:
+        """A probe was due, and this came of it."""
+        if server in self._servers:
+            self.instruments.probe(server, outcome)
+
+    def responded(self, server: str, model: str, status: int) -> None:
+        """An answer with this HTTP status passed through the proxy; the model is empty where none answered."""
+        if server in self._servers:
+            self.instruments.proxy_response(server, model, status)
 
     def prediction(self, origin: Origin, prediction: Prediction, model: Model) -> None:
         """A model answered a question of ours."""
@@ -93,7 +110,9 @@ class Reporter:
         self.failure(server, model, "traffic", failure)
 
     def _count(self, origin: Origin, prediction: Prediction, context_length: int | None) -> None:
-        self.instruments.prediction(origin, prediction, context_length)
+        # A late answer must not bring back the series of a server that left.
+        if prediction.server in self._servers:
+            self.instruments.prediction(origin, prediction, context_length)
 
     def _recognise(self, prediction: Prediction) -> None:
         """Let the log stream know this prediction again, so that it is not counted twice."""
@@ -103,18 +122,21 @@ class Reporter:
 
     def failure(self, server: str, model: str, origin: Origin, failure: ModelFailure) -> None:
         """A model did not answer."""
-        self.instruments.request_failed(server, model, origin, failure.reason)
+        if server in self._servers:
+            self.instruments.request_failed(server, model, origin, failure.reason)
         level = logging.DEBUG if failure.reason == "cancelled" else logging.WARNING
         logger.log(
             level, "a model call failed", extra=fields(server=server, model=model, origin=origin, error=str(failure))
         )
 
     def poll(self, health: ServerHealth) -> None:
-        """A server was polled."""
-        if health.server not in self._servers:
+        """A server was polled. Of two polls whose news overtook each other the later one counts."""
+        before = self.board.current().servers.get(health.server)
+        overtaken = before is not None and 0.0 < before.polled_at - health.polled_at < _OVERTAKEN_SECONDS
+        if health.server not in self._servers or overtaken:
             return
         self.instruments.poll(health.server, health.poll_duration_seconds, health.failure)
-        if self.board.current().servers.get(health.server) is None:
+        if before is None:
             first = fields(
                 server=health.server, url=health.url, up=health.up, api=health.api or "", detail=health.detail
             )
@@ -154,6 +176,19 @@ class Reporter:
             )
         self.board.put_source(state)
 
+    def discovered(self, source: str, errors: tuple[str, ...]) -> None:
+        """The targets of a source were discovered anew, with these errors, which are logged when they begin and when all have ended."""
+        if source not in self._sources:
+            return
+        before = self._undiscovered.get(source, ())
+        for error in errors:
+            if error not in before:
+                logger.warning("targets cannot all be discovered", extra=fields(source=source, error=error))
+        if before and not errors:
+            logger.info("all targets are discovered again", extra=fields(source=source))
+        self._undiscovered[source] = errors
+        self.instruments.discovery(source, len(errors))
+
     def picture(self, picture: WatchPicture) -> None:
         """A watch has a new picture."""
         if picture.name not in self._watches:
@@ -179,7 +214,7 @@ class Reporter:
             extra=fields(watch=verdict.watch, id=verdict.id, outcome=verdict.outcome, summary=verdict.summary),
         )
         ratio = estimate_ratio(verdict)
-        if ratio is not None:
+        if ratio is not None and verdict.server in self._servers:
             self.instruments.estimate(verdict.server, verdict.model, ratio)
         self._listener(verdict)
 
@@ -216,12 +251,16 @@ class Reporter:
     def retain(self, *, servers: Collection[str], sources: Collection[str], watches: Collection[str]) -> None:
         """Forget what was announced before and is not among these; news of it that still comes is dropped."""
         gone_servers, gone_watches = self._servers - set(servers), self._watches - set(watches)
+        gone_sources = self._sources - set(sources)
         self._servers, self._sources, self._watches = frozenset(servers), frozenset(sources), frozenset(watches)
         for name in gone_servers:
             self.instruments.forget_server(name)
             self._own_calls.pop(name, None)
             with self._tracking:
                 self._trackers.pop(name, None)
+        for name in gone_sources:
+            self.instruments.forget_source(name)
+            self._undiscovered.pop(name, None)
         for name in gone_watches:
             self.instruments.forget_watch(name)
             self._renderer.forget(name)

@@ -226,13 +226,16 @@ class Runtime:
                 reporter.collected(collected)
 
         def follow() -> None:
-            changes = source.refresh()
+            source.refresh()
             if self._retired:
                 return
-            for target in changes.removed:
-                self.jobs.pop(_scrape_job(name, target), None)
-                self._services.scheduler.cancel(_scrape_job(name, target))
-                reporter.board.drop_source(name, target.address)
+            reporter.discovered(name, source.errors)
+            # By what is there, not by what this refresh changed: a reload may have come between an earlier one and its end.
+            for job, target in list(self.jobs.items()):
+                if isinstance(target, ScrapeTarget) and target.source == name and not source.holds(target):
+                    del self.jobs[job]
+                    self._services.scheduler.cancel(job)
+            reporter.board.retain_targets(name, {target.address for target in source.targets})
             for target in source.targets:
                 job = _scrape_job(name, target)
                 if self.jobs.get(job) is not target:

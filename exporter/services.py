@@ -100,7 +100,7 @@ def make_services(
     )
     return Services(
         clock=clock,
-        scheduler=Scheduler(instruments.job_missed),
+        scheduler=Scheduler(instruments.job_missed, clock),
         reporter=reporter,
         exposition=Exposition(registry, board.current),
         alerts=_alerts(clock, board, journal, PushInstruments(registry, REASONS, CAPACITY)),

@@ -12,6 +12,9 @@ from exporter.logs import fields
 
 logger = logging.getLogger(__name__)
 
+_SIGNAL_SECONDS = 1.0
+"""On Windows a wait without an end cannot be interrupted: Ctrl-C would never be seen."""
+
 
 def serve_model(*, model: Path | None, listen: str) -> int:
     """Serve until SIGTERM or SIGINT.
@@ -31,7 +34,8 @@ def serve_model(*, model: Path | None, listen: str) -> int:
     try:
         with StudioServer([engine], host=host, port=port) as studio:
             logger.info("serving a model", extra=fields(url=studio.url, model=", ".join(studio.loaded)))
-            stopped.wait()
+            while not stopped.wait(_SIGNAL_SECONDS):
+                pass
             logger.info("stopping")
     finally:
         engine.close()

@@ -39,11 +39,14 @@ class Database:
         self._path = path
         self._steps = steps
         self._lock = threading.Lock()
+        self._lost = False
+        """Whether a damaged file could not be replaced yet."""
         self._connection = self._open()
 
     def close(self) -> None:
         """Close the database. A second call does nothing."""
         with self._lock:
+            self._lost = False
             self._connection.close()
 
     def rows(self, query: str, parameters: tuple[Any, ...] | dict[str, Any]) -> list[tuple[Any, ...]]:
@@ -62,14 +65,17 @@ class Database:
         """
         with self._lock:
             try:
+                if self._lost:
+                    self._reopen(self._whole)
                 try:
                     return self._in_transaction(action)
                 except sqlite3.DatabaseError as error:
                     if not _is_damage(error):
                         raise
-                    self._begin_anew(str(error))
-                    return self._in_transaction(action)
-            except (sqlite3.Error, OSError) as error:
+                    why = str(error)
+                self._reopen(lambda: self._replace(why))
+                return self._in_transaction(action)
+            except (sqlite3.Error, OSError, ConfigError) as error:
                 raise TransientError(f"journal {self._path or 'in memory'}: {error}") from error
 
     def _in_transaction(self, action: Callable[[sqlite3.Connection], Result]) -> Result:
@@ -78,18 +84,25 @@ class Database:
 
     def _open(self) -> sqlite3.Connection:
         try:
-            try:
-                return self._connect()
-            except sqlite3.DatabaseError as error:
-                if not _is_damage(error):
-                    raise
-                return self._replace(str(error))
+            return self._whole()
         except (sqlite3.Error, OSError) as error:
             raise ConfigError(f"journal {self._path}: {error}; is its folder there, and writable?") from error
 
-    def _begin_anew(self, why: str) -> None:
+    def _whole(self) -> sqlite3.Connection:
+        """A connection to the file, or to a fresh one in the place of a damaged one."""
+        try:
+            return self._connect()
+        except sqlite3.DatabaseError as error:
+            if not _is_damage(error):
+                raise
+            return self._replace(str(error))
+
+    def _reopen(self, connect: Callable[[], sqlite3.Connection]) -> None:
+        """Go on with another connection; where there can be none now, as on a full disk, it is tried again at the next call."""
         self._connection.close()
-        self._connection = self._replace(why)
+        self._lost = True
+        self._connection = connect()
+        self._lost = False
 
     def _replace(self, why: str) -> sqlite3.Connection:
         if self._path is None:

@@ -249,25 +249,6 @@ class Journal:
 
         return self._database.run(delete)
 
-    def put_state(self, name: str, document: Any) -> None:
-        """Keep a small JSON value under a name, in the place of what was there.
-
-        Raises:
-            TransientError: it could not be written.
-            ValueError: it is no JSON.
-        """
-        row = (name, json.dumps(document, allow_nan=False))
-        self._database.run(lambda db: db.execute("INSERT OR REPLACE INTO states VALUES (?, ?)", row).rowcount)
-
-    def get_state(self, name: str) -> Any:
-        """What was kept under a name; None where nothing was.
-
-        Raises:
-            TransientError: the database could not be read.
-        """
-        rows = self._database.rows("SELECT document FROM states WHERE name = ?", (name,))
-        return json.loads(rows[0][0]) if rows else None
-
     def close(self) -> None:
         """Close the database. A second call does nothing."""
         self._database.close()

@@ -119,6 +119,10 @@ class LaneSession:
             lane.failed(failure)
             self._listeners.on_failure(self.server, model.id, ORIGIN, failure)
             raise
+        except BaseException:
+            # A fault of ours says nothing about the server; a trial that nobody ends would keep the breaker half open.
+            lane.breaker.released()
+            raise
         lane.breaker.succeeded()
         self._listeners.on_prediction(ORIGIN, prediction, model)
         return prediction

@@ -36,10 +36,10 @@ _FINISHED: Mapping[str, str] = MappingProxyType(
         "stopStringFound": "stop",
         "toolCalls": "tool_calls",
         "maxPredictedTokensReached": "length",
-        "contextLengthReached": "length",
+        "contextLengthReached": "context_length",
     }
 )
-"""LM Studio's stop reason in the words of the OpenAI API, as in every other prediction."""
+"""LM Studio's stop reason in the words of the OpenAI API, as in every other prediction; it has none for a full context."""
 _BROKEN: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
         "failed": ("server_error", "the log stream says that the prediction failed"),

@@ -148,6 +148,9 @@ class Prober:
                 self._back_off()
             self._on_failure(config.name, model.id, ORIGIN, failure)
             return "failed"
+        except BaseException:
+            self._lane.breaker.released()  # a fault of ours says nothing about the server
+            raise
         self._lane.breaker.succeeded()
         self._failures = 0
         if _is_another(prediction.model, model, health):

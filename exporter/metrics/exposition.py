@@ -97,8 +97,4 @@ def _blocks(board: Board, names: Collection[str], *, with_units: bool) -> bytes:
 def _head(family: str, *, with_units: bool) -> bytes:
     entry = row(family)
     unit = f"# UNIT {family} {entry.metadata_unit}\n" if with_units and entry.metadata_unit else ""
-    return f"# HELP {family} {_escape_help(entry.help)}\n# TYPE {family} {entry.type}\n{unit}".encode()
-
-
-def _escape_help(text: str) -> str:
-    return text.replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")
+    return f"# HELP {family} {entry.help}\n# TYPE {family} {entry.type}\n{unit}".encode()

@@ -36,4 +36,10 @@ class Family:
         """
         labels = dict(zip(self._row.labels, map(str, values), strict=True))
         beside = exposed_labels(own) if self._row.more_labels else ()
-        self.metric.add_sample(self._row.name, {**labels, **dict(beside)}, float(value))
+        sample = {name: _encodable(text) for name, text in {**labels, **dict(beside)}.items()}
+        self.metric.add_sample(self._row.name, sample, float(value))
+
+
+def _encodable(text: str) -> str:
+    """The text as UTF-8 can hold it: JSON may bring half a surrogate pair, over which the library would lose the whole scrape."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()

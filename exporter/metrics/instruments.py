@@ -53,6 +53,7 @@ class Instruments:
         self._analyses = counter(registry, "lmwatch_analyses_total")
         self._analysis_duration = histogram(registry, "lmwatch_analysis_duration_seconds")
         self._dropped = counter(registry, "lmwatch_prompt_series_dropped_total")
+        self._discovery_errors = gauge(registry, "lmwatch_source_discovery_errors")
         self._jobs_missed = counter(registry, "lmwatch_jobs_missed_total")
 
     # -- what the configuration names
@@ -86,6 +87,10 @@ class Instruments:
         for metric in (self._analyses, self._analysis_duration, self._dropped):
             metric.remove_by_labels({"watch": name})
 
+    def forget_source(self, name: str) -> None:
+        """Remove everything that carries the source's name."""
+        self._discovery_errors.remove_by_labels({"source": name})
+
     # -- requests to models
 
     def prediction(self, origin: str, prediction: Prediction, context_length: int | None) -> None:
@@ -117,15 +122,15 @@ class Instruments:
         """Count an answer that passed through the proxy, by its HTTP status; the model is empty where none answered."""
         self._life.proxy_responses.labels(server, self._names.label(server, model), code_label(code)).inc()
 
-    def proxy(self, server: str, *, connections: int, uncounted: int) -> None:
+    def proxy(self, server: str, *, connections: int | None, uncounted: int) -> None:
         """Show the state of the metering proxy in front of a server.
 
         Args:
             server: the server behind it.
-            connections: how many clients are connected.
+            connections: how many clients are connected; None once it has stopped.
             uncounted: what passed without being counted since the proxy was started.
         """
-        self._life.proxy_connections.labels(server).set(connections)
+        show(self._life.proxy_connections, (server,), connections)
         self._life.count_up_to(server, uncounted)
 
     # -- servers and what is loaded on them
@@ -223,6 +228,10 @@ class Instruments:
     def snapshot(self, watch: str, dropped: int) -> None:
         """Count the series that did not fit into a prompt."""
         self._dropped.labels(watch).inc(dropped)
+
+    def discovery(self, source: str, errors: int) -> None:
+        """Show how much is wrong with the discovery of a source's targets."""
+        self._discovery_errors.labels(source).set(errors)
 
     def job_missed(self, pool: str) -> None:
         """Count a scheduled job of this pool that could not start when it was due."""

@@ -76,7 +76,12 @@ class ModelNames:
             models = health.models if health.up else ()
             usable = _names_of(model for model in models if model.loaded is not False)
             gone = self._take_list(names, health, usable) if health.up else frozenset()
-            unloaded = frozenset(n for n, name in names.items() if name.listed and name.in_use and n not in usable)
+            # A name that the server never listed may be an alias of what is loaded, as long as the server is there.
+            unloaded = frozenset(
+                label
+                for label, name in names.items()
+                if name.in_use and label not in usable and (name.listed or not health.up)
+            )
             for label in unloaded:
                 names[label].in_use = False
             for label in gone:

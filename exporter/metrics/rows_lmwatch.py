@@ -106,6 +106,12 @@ SELF: tuple[Row, ...] = (
         ("source", "target"),
         "seconds",
     ),
+    gauge(
+        "lmwatch_source_discovery_errors",
+        "What is wrong with the discovery of the source's targets at present: files that cannot be used, URLs that bring no list, "
+        "targets that are there twice. The last good targets stay in use; the log has the words.",
+        ("source",),
+    ),
     gauge("lmwatch_source_samples", "Samples that the last collection from the target brought.", ("source", "target")),
     info("lmwatch_build_info", "What is running; always 1.", ("version", "python_version")),
     info(

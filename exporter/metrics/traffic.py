@@ -32,6 +32,9 @@ _FINISH: Mapping[str, str] = MappingProxyType(
         "end_turn": "stop",
         "stop_sequence": "stop",
         "max_tokens": "length",
+        # The status of /v1/responses; LM Studio has no other reason than the limit to leave one incomplete.
+        "completed": "stop",
+        "incomplete": "length",
     }
 )
 

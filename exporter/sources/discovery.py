@@ -44,7 +44,7 @@ def checked_address(address: Any, where: str) -> str:
     Raises:
         BadDataError: it is something else; says what, and where it stands.
     """
-    if not isinstance(address, str) or not _ADDRESS.fullmatch(address):
+    if not (isinstance(address, str) and address.isprintable() and _ADDRESS.fullmatch(address)):
         raise BadDataError(f"{where}: {str(address)[:100]!r} is no target; write host:port, without scheme and path")
     return address
 

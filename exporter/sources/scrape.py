@@ -1,11 +1,13 @@
 """Scraping: targets that expose metrics, each with its window of values."""
 
 import hashlib
-from dataclasses import dataclass, replace
+import logging
+from dataclasses import replace
 
 from exporter.clock import Clock
 from exporter.config.model import Scrape, Source
 from exporter.errors import BadDataError, ConfigError, LmwatchError, RefusedError, TransientError
+from exporter.logs import fields
 from exporter.series.exposition import ExpositionReader, Limits
 from exporter.series.labels import Labels, labels_of
 from exporter.series.window import Ingested, TargetWindow
@@ -13,6 +15,8 @@ from exporter.sources.collected import Collected
 from exporter.sources.discovery import Endpoint, FileTargets, HttpTargets, checked_address
 from exporter.sources.http import Answer, Cancel, HttpSession
 from exporter.sources.words import excerpt, media_type
+
+logger = logging.getLogger(__name__)
 
 ACCEPT = (
     "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,"
@@ -67,13 +71,20 @@ class ScrapeTarget:
         try:
             ingested = self._scrape(at)
         except LmwatchError as error:
-            self.window.miss(at)
-            self.last = self._collected(at, started, up=False, error=str(error))
+            self.last = self._missed(at, started, str(error))
+        except Exception as error:
+            # A fault of ours must not leave the target shown as up by its last good scrape.
+            logger.exception("a scrape failed", extra=fields(source=self.source, target=self.address))
+            self.last = self._missed(at, started, f"{self.url}: lmwatch failed: {error!r}")
         else:
             self.last = replace(
                 self._collected(at, started, up=True), samples=ingested.samples, warnings=_warnings(self.url, ingested)
             )
         return self.last
+
+    def _missed(self, at: float, started: float, error: str) -> Collected:
+        self.window.miss(at)
+        return self._collected(at, started, up=False, error=error)
 
     def _scrape(self, at: float) -> Ingested:
         answer = self._session.get(
@@ -136,14 +147,6 @@ def _warnings(url: str, ingested: Ingested) -> tuple[str, ...]:
     return tuple(f"{url}: {count} samples {which} were dropped" for count, which in dropped if count)
 
 
-@dataclass(frozen=True)
-class Changes:
-    """What a refresh changed."""
-
-    added: tuple[ScrapeTarget, ...]
-    removed: tuple[ScrapeTarget, ...]
-
-
 class ScrapeSource:
     """The targets of one source, listed and discovered.
 
@@ -190,7 +193,7 @@ class ScrapeSource:
         discovered = (error for found in self._discoveries for error in found.errors)
         return (*discovered, *self._twice)
 
-    def refresh(self) -> Changes:
+    def refresh(self) -> None:
         """Evaluate listed and discovered targets anew; an unchanged target keeps its window.
 
         Changed files are seen at once, URLs are asked when their refresh interval has passed. Not for two threads at
@@ -200,17 +203,12 @@ class ScrapeSource:
             found.refresh()
         endpoints = self._unique()
         before = self._targets
-        after = {
+        self._targets = {
             address: before[address]
             if address in before and before[address].endpoint == endpoint
             else self._make(endpoint)
             for address, endpoint in endpoints.items()
         }
-        self._targets = after
-        return Changes(
-            added=tuple(target for address, target in after.items() if before.get(address) is not target),
-            removed=tuple(target for address, target in before.items() if after.get(address) is not target),
-        )
 
     def offset(self, target: ScrapeTarget, interval: float) -> float:
         """Seconds into the interval at which this target's turn is: spread evenly, the same after a restart."""

@@ -33,12 +33,17 @@ class Alarms:
         """Take in one screening of all targets, at this time in Unix seconds."""
         alarms = dict(self._alarms)
         known = {}
+        followed: set[Series] = set()
         for result in results:
             on = result.score >= THRESHOLD
             for row in np.flatnonzero(on | self._was_on(result)).tolist():
                 series = result.frame.series[row]
-                alarms[series] = _followed(alarms.get(series, ()), bool(on[row]), _kind(result, row), at)
+                followed.add(series)
+                alarms[series] = _followed(alarms.get(series, ()), on=bool(on[row]), kind=_kind(result, row), at=at)
             known[result.frame.target] = _Known(result.frame.series, on)
+        for series in {series for series, told in alarms.items() if told[-1].ended is None} - followed:
+            # It is gone, so that nothing else would ever end its alarm.
+            alarms[series] = _followed(alarms[series], on=False, kind=None, at=at)
         self._known = known
         self._alarms = {
             series: kept
@@ -58,7 +63,7 @@ class Alarms:
         return np.fromiter((series in last for series in result.frame.series), np.bool_, len(result.frame.series))
 
 
-def _followed(told: tuple[Alarm, ...], on: bool, kind: Kind | None, at: float) -> tuple[Alarm, ...]:
+def _followed(told: tuple[Alarm, ...], *, on: bool, kind: Kind | None, at: float) -> tuple[Alarm, ...]:
     going_on = told[-1] if told and told[-1].ended is None else None
     if going_on is None:
         return (*told, Alarm(at, None, kind)) if on else told

@@ -10,6 +10,9 @@ from exporter.screening.groups import GroupScore
 RISE = 0.1
 """A suspicious group whose score has risen by this since the last question is asked about again at once."""
 
+_AHEAD_SECONDS = 60.0
+"""A moment further ahead than this was noted before the clock was set back."""
+
 Decision = Literal["ask", "never", "warming", "skipped_calm", "skipped_cooldown", "skipped_busy"]
 
 
@@ -42,11 +45,12 @@ def decide(watch: Watch, score: GroupScore, asked: Asked, now: float) -> Decisio
         return "warming"
     if asked.in_flight:
         return "skipped_busy"
-    due = watch.screen == "local" and reason.every and now - asked.at >= reason.every
+    since = _seconds_since(asked.at, now)
+    due = watch.screen == "local" and reason.every > 0 and since >= reason.every
     if not suspicious and reason.when == "suspicious" and not due:
         return "skipped_calm"
     rising = suspicious and oddness(score) >= asked.score + RISE
-    if asked.ever and now - asked.at < reason.cooldown and not rising:
+    if asked.ever and since < reason.cooldown and not rising:
         return "skipped_cooldown"
     return "ask"
 
@@ -74,7 +78,12 @@ def still_holds(watch: Watch, verdict_at: float, asked: Asked, score: GroupScore
         score: of its group now; None when the group is not there.
         now: Unix seconds.
     """
-    reason, age = watch.reason, now - verdict_at
+    reason, age = watch.reason, _seconds_since(verdict_at, now)
     if score is not None and asked.suspicious and not is_suspicious(score, watch.threshold) and age > reason.cooldown:
         return False
     return age <= max(reason.every, reason.cooldown, watch.interval) + 2 * watch.interval
+
+
+def _seconds_since(at: float, now: float) -> float:
+    """Endlessly many where the clock was set back since: nothing is to wait until it has caught up."""
+    return now - at if at - now <= _AHEAD_SECONDS else math.inf

@@ -19,7 +19,7 @@ class Fed:
     frames: tuple[Frame, ...]
     """One for each target that answered its last collection."""
     troubles: tuple[str, ...]
-    """What went wrong with the others, in words."""
+    """What went wrong with the others, and with finding them, in words."""
 
 
 class Feed(Protocol):
@@ -54,7 +54,7 @@ class ScrapeFeed:
     def take(self, at: float) -> Fed:  # noqa: ARG002 - a window's own instants say when
         """Frames of the targets whose last scrape succeeded."""
         frames: list[Frame] = []
-        troubles: list[str] = []
+        troubles = list(self._source.errors)
         targets = self._source.targets
         for target in targets:
             last = target.last

@@ -72,7 +72,8 @@ def build_table(
     """
     llm, confidence, weight = (np.full(len(members.series), np.nan) for _ in range(3))
     kind = result.kind.copy()
-    for verdict in verdicts.values():
+    # Of this target's own groups: those of all others would make the work grow with the square of the targets.
+    for verdict in (verdicts[key] for key in members.grouping.keys if key in verdicts):
         for finding in verdict.findings:
             row = members.row.get(finding.series)
             if row is None or np.isnan(result.score[row]):

@@ -110,7 +110,7 @@ class Watcher:
         self._members: dict[str, Members] = {}
         self._screener = screener or Trackers(watch, clock, keeper, past)
         self._lock = threading.Lock()
-        self._closed = False
+        self._closed = threading.Event()
         self._screened = Screened(at=clock.now())
         self._standings = KeptStandings(watch, keeper)
         self._scores: Mapping[Labels, GroupScore] = {}
@@ -121,14 +121,15 @@ class Watcher:
 
     def tick(self) -> None:
         """Screen what the source has now, show it, and put to the model what should be."""
-        if self._closed:
+        if self._closed.is_set():
             return
         now = self._clock.now()
         try:
             screened = self._screen(self._feed.take(now), now)
         except Exception as error:
             failed = f"screening failed: {error!r}"
-            self._publish(WatchPicture(self.watch.name, "failed", failed, now, threshold=self.watch.threshold))
+            if not self._closed.is_set():
+                self._publish(WatchPicture(self.watch.name, "failed", failed, now, threshold=self.watch.threshold))
             raise
         counted = group_scores(screened.results, [of.grouping for of in screened.members], self.watch.threshold)
         scores = self._standings.judge(counted, now)
@@ -151,10 +152,15 @@ class Watcher:
         """How many groups wait for an answer."""
         return sum(asked.in_flight for asked in list(self._asked.values()))
 
+    @property
+    def closed(self) -> bool:
+        """Whether it shows nothing any more."""
+        return self._closed.is_set()
+
     def close(self) -> None:
         """Show nothing any more, whatever answers still come."""
         with self._lock:
-            self._closed = True
+            self._closed.set()
 
     def keep(self) -> None:
         """Save what is remembered of targets and groups, also after `close`."""
@@ -163,7 +169,7 @@ class Watcher:
 
     def fill(self, seconds: float) -> None:
         """Go on filling history from the source's past, where some is missing, for about so many seconds."""
-        self._screener.fill(seconds, lambda: self._closed)
+        self._screener.fill(seconds, self._closed.is_set)
 
     def _screen(self, fed: Fed, now: float) -> Screened:
         self._members = {frame.target: self._members_of(frame) for frame in fed.frames}
@@ -197,7 +203,12 @@ class Watcher:
         if decision == "ask":
             self._ask(score, screened, now)
         elif decision not in ("never", "warming"):
-            self._judging.events.analysis(self.watch.name, decision, None)
+            self._count(decision)
+
+    def _count(self, outcome: str, duration_seconds: float | None = None) -> None:
+        """Count an analysis; not that of a watch which is closed, whose series may be gone already."""
+        if not self._closed.is_set():
+            self._judging.events.analysis(self.watch.name, outcome, duration_seconds)
 
     def _ask(self, score: GroupScore, screened: Screened, now: float) -> None:
         group = self._group(score.key, screened)
@@ -210,7 +221,7 @@ class Watcher:
 
         def give_up() -> None:
             self._asked[score.key] = asked_before
-            self._judging.events.analysis(self.watch.name, "skipped_busy", None)
+            self._count("skipped_busy")
 
         taken = self._judging.pool.submit(
             lambda session: self._judge(group, session),
@@ -221,6 +232,8 @@ class Watcher:
             give_up()
 
     def _judge(self, group: ScreenedGroup, session: LaneSession) -> None:
+        if self._closed.is_set():  # while the question waited: nobody wants the answer
+            return
         began = self._clock.monotonic()
         try:
             verdict = self._judging.analyst.judge(
@@ -233,11 +246,11 @@ class Watcher:
                 image=self.watch.reason.image,
             )
             with self._lock:
-                if self._closed:
+                if self._closed.is_set():
                     return
                 self._verdicts[group.key] = verdict
                 self._leaning = self._leaning.heard(finding.llm_score for finding in verdict.findings)
-            self._judging.events.analysis(self.watch.name, verdict.outcome, self._clock.monotonic() - began)
+            self._count(verdict.outcome, self._clock.monotonic() - began)
             self._judging.events.snapshot(self.watch.name, verdict.dropped)
             self._judging.on_verdict(verdict)
             self._show()
@@ -267,7 +280,7 @@ class Watcher:
     def _show(self) -> None:
         """Build the picture from the newest screening and the verdicts, and hand it out."""
         with self._lock:
-            if self._closed:
+            if self._closed.is_set():
                 return
             present = {key for of in self._screened.members for key in of.grouping.keys}
             shown = {key: verdict for key, verdict in self._verdicts.items() if key in present}

@@ -1,6 +1,7 @@
 """The board: one consistent picture, swapped whole."""
 
 import threading
+from dataclasses import replace
 
 import pytest
 
@@ -30,12 +31,19 @@ def test_the_newest_state_of_a_target_replaces_the_one_before(holder):
     assert [state.up for state in holder.current().sources.values()] == [False]
 
 
-def test_a_dropped_target_is_gone_and_dropping_it_again_is_no_error(holder):
+def test_targets_that_left_are_gone_and_those_of_other_sources_stay(holder):
+    for target in ("a:1", "b:1"):
+        holder.put_source(collected(target))
+    holder.put_source(replace(collected("a:1"), source="others"))
+    holder.retain_targets("nodes", {"b:1", "c:1"})
+    assert list(holder.current().sources) == [("nodes", "b:1"), ("others", "a:1")]
+
+
+def test_where_no_target_left_the_board_stays_the_same(holder):
     holder.put_source(collected("a:1"))
-    holder.put_source(collected("b:1"))
-    holder.drop_source("nodes", "a:1")
-    holder.drop_source("nodes", "a:1")
-    assert list(holder.current().sources) == [("nodes", "b:1")]
+    before = holder.current()
+    holder.retain_targets("nodes", {"a:1"})
+    assert holder.current() is before
 
 
 def test_a_watch_and_its_sample_lines_appear_together(holder):

@@ -179,3 +179,5 @@ def test_after_a_reload_that_turns_it_off_nothing_of_it_is_shown(make):
     successor.start()
     assert beating.exposed() == {}
     assert HEARTBEAT_WATCH not in beating.board.watches
+    beating.runtime.parts.heartbeat.tick()
+    assert beating.exposed() == {}, "a step that was under way meanwhile brings nothing back"

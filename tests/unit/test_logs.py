@@ -140,18 +140,7 @@ def test_levels_are_named_as_in_prometheus(level, name):
     assert f" level={name} " in LogfmtFormatter().format(a_record(level=level))
 
 
-@pytest.fixture
-def root_logger():
-    """The root logger, and those that `configure` quietens, as they were before."""
-    loggers = [logging.getLogger(name) for name in (None, "apscheduler", "urllib3", "websocket")]
-    before = [(logger, logger.level, list(logger.handlers)) for logger in loggers]
-    yield loggers[0]
-    for logger, level, handlers in before:
-        logger.setLevel(level)
-        logger.handlers[:] = handlers
-
-
-def test_configure_sends_records_with_their_fields_to_the_stream(root_logger):
+def test_configure_sends_records_with_their_fields_to_the_stream():
     stream = io.StringIO()
     configure("info", "logfmt", stream)
     logging.getLogger("exporter.app").info("started %s", "well", extra=fields(port=9917))
@@ -160,7 +149,7 @@ def test_configure_sends_records_with_their_fields_to_the_stream(root_logger):
     assert re.fullmatch(r'ts=\S+Z level=info caller=test_logs\.py:\d+ msg="started well" port=9917', line)
 
 
-def test_configuring_again_replaces_the_first_setting(root_logger):
+def test_configuring_again_replaces_the_first_setting():
     first, second = io.StringIO(), io.StringIO()
     configure("info", "logfmt", first)
     configure("debug", "json", second)
@@ -169,7 +158,7 @@ def test_configuring_again_replaces_the_first_setting(root_logger):
     assert json.loads(second.getvalue())["msg"] == "hello"
 
 
-def test_libraries_are_heard_from_warnings_on(root_logger):
+def test_libraries_are_heard_from_warnings_on():
     stream = io.StringIO()
     configure("debug", "logfmt", stream)
     logging.getLogger("apscheduler.scheduler").info("a job was added")

@@ -5,6 +5,7 @@ import threading
 
 import pytest
 
+from exporter.clock import ManualClock
 from exporter.scheduling import Scheduler
 
 
@@ -87,3 +88,31 @@ def test_a_cancelled_job_runs_no_more_and_cancelling_twice_is_no_error(scheduler
     for _ in range(5):
         assert other.acquire(timeout=10)
     assert not runs.acquire(blocking=False)
+
+
+def test_jobs_are_moved_along_with_a_clock_that_is_set():
+    # APScheduler sees the machine's own clock, which stays: a job that is moved by an hour is due now.
+    clock, ran = ManualClock(1000.0), threading.Event()
+    scheduler = Scheduler(lambda kind: None, clock, look_seconds=0.01)
+    scheduler.start()
+    try:
+        scheduler.every(7200.0, ran.set, name="rare", kind="poll", offset=3600.0)
+        clock.jump(-3600.0)
+        assert ran.wait(10)
+    finally:
+        scheduler.stop()
+
+
+def test_a_job_that_comes_after_the_clock_was_set_is_not_moved():
+    clock, early, late = ManualClock(1000.0), threading.Event(), threading.Event()
+    scheduler = Scheduler(lambda kind: None, clock, look_seconds=0.01)
+    try:
+        clock.jump(-3600.0)
+        scheduler.every(7200.0, late.set, name="late", kind="poll", offset=3600.0)
+        scheduler.start()
+        clock.jump(0.5)
+        scheduler.every(7200.0, early.set, name="early", kind="poll", offset=0.1)
+        assert early.wait(10)
+        assert not late.is_set()
+    finally:
+        scheduler.stop()

@@ -229,6 +229,7 @@ def test_every_metric_that_people_watch_is_on_a_dashboard():
         "lmstudio_request_output_tokens": "tokens processed show it",
         "lmstudio_proxy_uncounted_total": "an alert watches it",
         "lmwatch_grafana_annotation_queue_length": "annotations that are dropped are counted",
+        "lmwatch_source_discovery_errors": "the watch's state has its words",
         "lmwatch_alertmanagers_discovered": "the table of Alertmanagers names them",
         "lmwatch_collector_success": "the failures are counted",
         "process_virtual_memory_bytes": "what is resident counts",

@@ -1,6 +1,7 @@
 """The journal keeps what it acknowledged, finds it again, and survives what happens to files and processes."""
 
 import contextlib
+import errno
 import json
 import logging
 import os
@@ -14,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from exporter.errors import ConfigError, TransientError
+from exporter.journal import database
 from exporter.journal.database import Database
 from exporter.journal.schema import STEPS
 from exporter.journal.store import IN_MEMORY_RECORDS, Brief, Event, Journal, Record
@@ -131,13 +133,6 @@ def test_pruning_forgets_what_is_older_and_counts_it(journal):
     assert journal.prune(3.0) == 0
 
 
-def test_states_are_replaced_and_read_back(journal):
-    assert journal.get_state("alerts") is None
-    journal.put_state("alerts", {"a": 1})
-    journal.put_state("alerts", {"a": [2, None]})
-    assert journal.get_state("alerts") == {"a": [2, None]}
-
-
 @pytest.mark.parametrize("document", [{"a": float("nan")}, {"a": object()}])
 def test_a_document_that_is_no_json_is_refused_and_nothing_is_written(journal, document):
     with pytest.raises((ValueError, TypeError)):
@@ -156,10 +151,8 @@ def test_in_memory_the_newest_thousand_are_kept():
 def test_records_outlive_the_program(path):
     with open_journal(path) as journal:
         journal.put(record(1))
-        journal.put_state("alerts", [1])
     with open_journal(path) as journal:
         assert journal.get("v1") == record(1)
-        assert journal.get_state("alerts") == [1]
 
 
 def test_threads_can_write_and_read_at_the_same_time(journal):
@@ -262,6 +255,25 @@ def test_damage_that_shows_while_running_does_not_stop_the_program(path, caplog)
                 journal.put(record(100))
                 assert ids(journal.list(limit=50)) == ["v100"]
             assert path.with_name(f"j.db.damaged-{expected}").exists()
+
+
+def test_a_damaged_file_that_cannot_be_replaced_now_is_replaced_later(path, monkeypatch):
+    def full(_path):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with open_journal(path) as journal:
+        for number in range(30):
+            journal.put(record(number, text="x" * 2000))
+        with contextlib.closing(sqlite3.connect(path)) as other:
+            other.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        damage_pages(path)
+        with monkeypatch.context() as patched:
+            patched.setattr(database, "_move_aside", full)
+            for _ in range(2):
+                with pytest.raises(TransientError, match="No space left"):
+                    journal.put(record(100))
+        journal.put(record(100))
+        assert ids(journal.list(limit=50)) == ["v100"]
 
 
 def test_every_write_reaches_the_disk_before_it_is_acknowledged(path):
@@ -369,9 +381,9 @@ def test_a_journal_of_an_earlier_version_is_brought_up_to_date_with_all_it_holds
     Database(path, STEPS[:1]).close()
     with contextlib.closing(sqlite3.connect(path)) as old, old:
         old.execute("INSERT INTO states VALUES ('kept', '1')")
-    with open_journal(path) as journal:
-        assert journal.get_state("kept") == 1
+    Journal(path).close()
     with contextlib.closing(sqlite3.connect(path)) as now:
+        assert now.execute("SELECT * FROM states").fetchall() == [("kept", "1")]
         assert now.execute("PRAGMA user_version").fetchone() == (len(STEPS),)
         assert now.execute("SELECT count(*) FROM alerts").fetchone() == (0,)
 

@@ -330,6 +330,7 @@ def test_lm_studio_is_asked_on_the_route_that_may_send_stats(fake, client, api):
 def test_other_servers_are_asked_on_the_openai_route(fake, client, api):
     fake.once("POST", OPENAI_CHAT, answer())
     ask(client, api=api)
+    assert fake.paths() == [OPENAI_CHAT]
 
 
 def test_without_stats_the_openai_route_is_taken_from_the_second_call_on(fake, client):

@@ -101,7 +101,7 @@ def test_rates_that_cannot_be_true_are_dropped(rate, output, kept):
         ("stopStringFound", "stop"),
         ("toolCalls", "tool_calls"),
         ("maxPredictedTokensReached", "length"),
-        ("contextLengthReached", "length"),
+        ("contextLengthReached", "context_length"),
         ("unknown", "unknown"),
     ],
 )

@@ -253,6 +253,24 @@ def test_a_job_that_asks_nothing_uses_up_no_trial(bench, clock):
     assert run(one, lambda session: None)
 
 
+def test_a_trial_that_ends_in_a_fault_of_ours_does_not_keep_the_circuit_half_open(bench, clock):
+    one = bench(clock)
+    one.clients["desk"].behaviour = fail_with("timeout")
+    for _ in range(3):
+        run(one, ask_and_swallow)
+    clock.advance(10)
+    one.poll()
+
+    def broken():
+        raise TypeError("a fault")
+
+    one.clients["desk"].behaviour = broken
+    assert run(one, ask_and_swallow)
+    one.clients["desk"].behaviour = lambda: PREDICTION
+    assert run(one, ask_and_swallow)
+    assert one.pool.circuit_states() == {"desk": "closed"}
+
+
 def test_a_server_that_fails_fast_does_not_draw_all_jobs(bench, clock):
     one = bench(clock, bad={}, good={})
     one.clients["bad"].behaviour = fail_with("unexpected_endpoint")

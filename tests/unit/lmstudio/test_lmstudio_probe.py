@@ -221,6 +221,20 @@ def test_an_open_circuit_is_respected_and_a_half_open_one_is_tried(bench, clock)
     assert bench.breaker.state == "closed"
 
 
+def test_a_fault_of_ours_in_a_trial_leaves_room_for_another(bench, clock, monkeypatch):
+    bench.seen()
+    for _ in range(3):
+        bench.breaker.failed()
+    clock.advance(10)
+    bench.breaker.polled_well()
+    with monkeypatch.context() as broken:
+        broken.setattr(bench.lane.client, "chat", None)
+        with pytest.raises(TypeError):
+            bench.probe()
+    bench.seen().answers(answer())
+    assert bench.probe() == "probed"
+
+
 def test_a_failure_is_told_counts_for_the_breaker_and_is_followed_by_silence(bench, clock):
     bench.seen().answers(html(500), html(500), html(500), answer())
     outcomes = []

@@ -306,7 +306,9 @@ def test_a_lane_counts_what_others_have_its_model_do(clock):
     lane.close()
 
 
-def test_closing_waits_for_no_server():
+def test_a_client_that_is_closed_looks_no_more_and_closing_twice_does_nothing(monkeypatch):
     client = RpcClient(Server(name="desk", url="http://127.0.0.1:9"), ManualClock())
+    monkeypatch.setattr(client, "_dialer", None)  # would fail at the first connection
     client.close()
     client.close()
+    assert client.look() is None

@@ -1,11 +1,12 @@
 import logging
 from collections.abc import Iterable
+from dataclasses import replace
 
 import pytest
 from metrics_fakes import make_board, make_servers
 from prometheus_client import CollectorRegistry, generate_latest
 
-from exporter.board import Board, ReloadState
+from exporter.board import Board, ReloadState, WatchPicture
 from exporter.errors import BadDataError
 from exporter.lmstudio.wire import Model, ServerHealth
 from exporter.metrics.catalogue import row
@@ -30,6 +31,12 @@ def test_a_dead_server_shows_up_0_and_no_models():
         'lmstudio_up{server="attic"}',
         'lmstudio_process_up{server="attic"}',
     ]
+
+
+def test_a_label_value_that_utf_8_cannot_hold_costs_neither_its_sample_nor_the_scrape():
+    picture = WatchPicture("w", "ok", "", 1.0, standings={(("zone", "a\ud800"),): 0.3})
+    samples = exposed(replace(make_board(), watches={"w": picture}))
+    assert samples['lmwatch_screen_group_anomaly_score{instance="",job="",watch="w",zone="a?"}'] == 0.3
 
 
 def test_a_live_server_shows_what_it_tells():

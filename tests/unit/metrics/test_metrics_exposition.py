@@ -60,6 +60,7 @@ def full() -> Exposition:
     instruments.estimate("desk", "qwen", 1.1)
     instruments.proxy_response("desk", "qwen", 200)
     instruments.proxy("desk", connections=3, uncounted=1)
+    instruments.discovery("nodes", 1)
     pushed = PushInstruments(registry, ["timeout"], 10)
     pushed.declare("http://a:9093")
     pushed.sent("http://a:9093", 2, at=1000.0)

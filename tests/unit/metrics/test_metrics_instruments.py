@@ -192,6 +192,8 @@ def test_a_failed_request_shows_when_it_was(registry: CollectorRegistry, instrum
         ("maxPredictedTokensReached", "length"),
         ("contextLengthReached", "context_length"),
         ("max_tokens", "length"),
+        ("completed", "stop"),
+        ("incomplete", "length"),
         ("userStopped", "user_stopped"),
         ("something new", "other"),
     ],

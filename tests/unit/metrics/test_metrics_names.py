@@ -53,6 +53,13 @@ def test_an_alias_that_the_server_does_not_list_keeps_its_last_values(
     assert models_of(registry, "lmstudio_tokens_per_second") == {"alias"}
 
 
+def test_the_last_values_of_an_alias_end_with_the_server(registry: CollectorRegistry, instruments: Instruments):
+    instruments.prediction("analysis", make_prediction(model="alias"), None)
+    instruments.models(make_health(up=False, at=10.0))
+    assert models_of(registry, "lmstudio_tokens_per_second") == set()
+    assert models_of(registry, "lmstudio_requests") == {"alias"}
+
+
 def test_the_counters_of_a_model_that_was_deleted_end_an_hour_later(
     registry: CollectorRegistry, instruments: Instruments
 ):

@@ -72,6 +72,7 @@ def test_no_targets_are_allowed(nothing):
         ([{"targets": ["a:1", 5]}], "'5' is no target"),
         ([{"targets": ["user@a:1"]}], "is no target"),
         ([{"targets": ["a b"]}], "is no target"),
+        ([{"targets": ["a\ud800:1"]}], "is no target"),
         ([{"targets": [""]}], "is no target"),
         ([{"targets": ["a:1"], "labels": {"__scheme__": "ftp"}}], "__scheme__ must be http or https"),
     ],

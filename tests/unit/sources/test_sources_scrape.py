@@ -163,6 +163,17 @@ def test_dropped_samples_are_warnings(server, make):
     assert "1 samples" in state.warnings[0]
 
 
+def test_a_fault_of_ours_shows_the_target_as_down_and_is_logged(server, make, monkeypatch, caplog):
+    server.reply("/metrics", b"a 1\n", Content_Type=TEXT)
+    target = only(make())
+    assert target.collect().up
+    monkeypatch.setattr(target.window, "ingest", None)
+    state = target.collect()
+    assert (state.up, target.last) == (False, state)
+    assert "lmwatch failed: TypeError" in state.error
+    assert [record.exc_info is not None for record in caplog.records] == [True]
+
+
 def write(path, groups, stamp):
     path.write_text(json.dumps(groups))
     os.utime(path, ns=(stamp, stamp))
@@ -177,11 +188,13 @@ def test_discovered_targets_come_and_go_and_unchanged_ones_keep_their_window(mak
     assert dict(a.labels) == {"instance": "a:1", "job": "listed", "zone": "eu"}
     assert dict(b.labels) == {"instance": "b:1", "job": "found", "zone": "eu"}
     write(path, [{"targets": ["b:1"], "labels": {"job": "found"}}, {"targets": ["d:1"]}], 2)
-    changes = source.refresh()
-    assert [target.address for target in changes.added] == ["d:1"]
-    assert changes.removed == (c,)
+    source.refresh()
     assert source.targets[:2] == (a, b)
-    assert source.refresh().added == ()
+    assert [target.address for target in source.targets[2:]] == ["d:1"]
+    assert (source.holds(b), source.holds(c)) == (True, False)
+    before = source.targets
+    source.refresh()
+    assert source.targets == before
 
 
 def test_a_target_with_new_labels_is_a_new_target(make, tmp_path):
@@ -190,10 +203,9 @@ def test_a_target_with_new_labels_is_a_new_target(make, tmp_path):
     source = make([], file_sd=[{"files": [str(path)]}])
     old = only(source)
     write(path, [{"targets": ["b:1"], "labels": {"x": "2"}}], 2)
-    changes = source.refresh()
-    assert changes.removed == (old,)
-    assert changes.added == source.targets
-    assert source.targets[0].window is not old.window
+    source.refresh()
+    assert not source.holds(old)
+    assert only(source).window is not old.window
 
 
 def test_discovered_targets_say_how_they_are_scraped(server, make, tmp_path):

@@ -63,3 +63,14 @@ def test_what_ended_before_the_window_began_is_forgotten():
     assert alarms.of(A)
     alarms.note(screened(one, 0.1), 121.0)
     assert alarms.of(A) == ()
+
+
+def test_the_alarm_of_a_series_that_is_gone_ends_and_is_forgotten_with_the_window():
+    alarms = Alarms(100.0)
+    alarms.note(screened((A, B), 0.9, 0.1), 10.0)
+    alarms.note(screened((B,), 0.1), 20.0)
+    assert alarms.of(A) == (Alarm(10.0, 20.0, "spike"),)
+    alarms.note((), 119.0)
+    assert alarms.of(A)
+    alarms.note((), 121.0)
+    assert alarms.of(A) == ()

@@ -203,6 +203,16 @@ def test_a_closed_watch_neither_screens_nor_keeps_an_answer():
     assert (len(world.pictures), world.verdicts, world.outcomes) == (1, [], [])
 
 
+def test_a_question_of_a_closed_watch_is_neither_put_to_a_model_nor_counted():
+    world, asked = World(), []
+    world.tick(frame({"x": spiking()}))
+    world.watcher.close()
+    expire = world.pool.expiries[0]
+    world.pool.run(asked.append)
+    expire()
+    assert (asked, world.outcomes) == ([], [])
+
+
 def test_a_screening_that_breaks_shows_as_failed_and_is_not_hidden():
     world = World()
     broken = frame({"x": calm()})
