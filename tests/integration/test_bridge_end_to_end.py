@@ -88,7 +88,7 @@ class Stack:
         self.alertmanager.start()
         ends.callback(self.prometheus.stop)
         self.prometheus.start()
-        eventually(self._is_warm, seconds=60, what="every watch has scores in Prometheus")
+        eventually(self._is_warm, seconds=120, what="every watch has scores in Prometheus")
         return self
 
     def push(self, on: bool) -> None:
@@ -182,7 +182,7 @@ def test_a_rule_fires_and_what_alertmanager_sends_comes_out_explained_and_otherw
     with stack.planted("ruled"):
         explained = eventually(
             lambda: [one for one in stack.forwarded("ruled", RULE) if "lmwatch_cause" in one.alerts[0]["annotations"]],
-            seconds=60,
+            seconds=120,
             what="an explained notification was forwarded",
         )[0]
     sent = [_without_notes(one.body) for one in stack.tap.passed()]
@@ -196,7 +196,7 @@ def test_a_rule_fires_and_what_alertmanager_sends_comes_out_explained_and_otherw
     assert identities
     eventually(
         lambda: identities <= _identities(stack.forwarded("ruled", RULE, "resolved"), "ruled", RULE, "resolved"),
-        seconds=60,
+        seconds=120,
         what="its end was forwarded too",
     )
 
@@ -213,14 +213,14 @@ def test_a_pushed_alert_inhibits_the_rules_and_a_silence_silences_it(stack):
     ]
     _amtool(*silence)
     with stack.planted("silenced", "pushed"):
-        eventually(lambda: stack.forwarded("pushed", PUSH), seconds=60, what="the pushed alert was forwarded")
+        eventually(lambda: stack.forwarded("pushed", PUSH), seconds=120, what="the pushed alert was forwarded")
         (ruled,) = eventually(
-            lambda: stack.alert("pushed", RULE, "suppressed"), seconds=60, what="the rule is inhibited"
+            lambda: stack.alert("pushed", RULE, "suppressed"), seconds=120, what="the rule is inhibited"
         )[:1]
         pushed = {alert["fingerprint"] for alert in stack.alert("pushed", PUSH, "active")}
         assert set(ruled["status"]["inhibitedBy"]) <= pushed
         (silenced,) = eventually(
-            lambda: stack.alert("silenced", PUSH, "suppressed"), seconds=60, what="it is silenced"
+            lambda: stack.alert("silenced", PUSH, "suppressed"), seconds=120, what="it is silenced"
         )[:1]
         assert silenced["status"]["silencedBy"]
     # By its severity it is the pager's or the team's.
@@ -239,7 +239,7 @@ def test_without_a_model_alerts_go_on_and_out_unexplained_within_the_deadline(st
     stack.studio.stop()
     try:
         with stack.planted("orphaned"):
-            first = eventually(lambda: stack.forwarded("orphaned", RULE), seconds=60, what="it was forwarded")[0]
+            first = eventually(lambda: stack.forwarded("orphaned", RULE), seconds=120, what="it was forwarded")[0]
     finally:
         stack.studio.start()
     _check_unexplained(stack, first)
@@ -250,7 +250,7 @@ def test_a_model_that_hangs_holds_up_no_alert(stack):
     stack.studio.faults.inject(Fault("hang"), times=None)
     try:
         with stack.planted("stuck"):
-            first = eventually(lambda: stack.forwarded("stuck", RULE), seconds=60, what="it was forwarded")[0]
+            first = eventually(lambda: stack.forwarded("stuck", RULE), seconds=120, what="it was forwarded")[0]
     finally:
         stack.studio.faults.clear()
     _check_unexplained(stack, first)
@@ -270,25 +270,25 @@ def test_a_receiver_that_fails_and_then_dies_gets_everything_once_when_it_is_bac
     before = stack.receiver.refused
     stack.receiver.status = 500
     with stack.planted("refused"):
-        eventually(lambda: stack.receiver.refused > before, seconds=60, what="the receiver refused it")
+        eventually(lambda: stack.receiver.refused > before, seconds=120, what="the receiver refused it")
         stack.receiver.stop()
         stack.receiver.status = 200
         stack.receiver.start()
-        eventually(lambda: stack.forwarded("refused", RULE), seconds=60, what="it was forwarded")
+        eventually(lambda: stack.forwarded("refused", RULE), seconds=120, what="it was forwarded")
     _check_nothing_is_doubled(stack.forwarded("refused", RULE))
 
 
 def test_an_alertmanager_that_dies_and_returns_loses_nothing_and_doubles_nothing(stack):
     stack.push(True)
     with stack.planted("kept"):
-        eventually(lambda: stack.forwarded("kept", PUSH), seconds=60, what="the first alert was forwarded")
+        eventually(lambda: stack.forwarded("kept", PUSH), seconds=120, what="the first alert was forwarded")
         before = {(alert["fingerprint"], alert["startsAt"]) for alert in stack.alert("kept", PUSH)}
         stack.alertmanager.kill()
         with stack.planted("during"):
-            eventually(lambda: stack.fires_by_itself("during"), seconds=60, what="the second one fires")
+            eventually(lambda: stack.fires_by_itself("during"), seconds=120, what="the second one fires")
             stack.alertmanager.start()
-            eventually(lambda: stack.forwarded("during", PUSH), seconds=60, what="the second alert was forwarded")
-            eventually(lambda: stack.alert("kept", PUSH), seconds=60, what="the first alert is back")
+            eventually(lambda: stack.forwarded("during", PUSH), seconds=120, what="the second alert was forwarded")
+            eventually(lambda: stack.alert("kept", PUSH), seconds=120, what="the first alert is back")
             assert {(alert["fingerprint"], alert["startsAt"]) for alert in stack.alert("kept", PUSH)} == before
     for part in ("kept", "during"):
         _check_nothing_is_doubled(stack.forwarded(part, PUSH))
