@@ -9,17 +9,15 @@ from typing import Any
 import frame
 import house
 import looks
+import odd
 import shared
-from house import graph, grid, now, query, stat_panel, timeline
-from looks import GREEN, GREY, ORANGE, PURPLE, RED, YELLOW, steps
+from house import graph, query, timeline
+from looks import GREEN, GREY, ORANGE, PURPLE, RED, YELLOW
+from odd import SERIES, WATCH
 
 from exporter.screening.result import KINDS, THRESHOLD
 
-UID = "lmwatch-anomalies"
-WATCH = 'watch=~"$watch"'
-SERIES = f'{WATCH},metric=~"$metric"'
 CHOSEN = "${series:raw}"
-THRESHOLDS = f"max by (watch) (lmwatch_watch_threshold{{{house.OF_LMWATCH},{WATCH}}})"
 _KIND_COLOURS = {
     "spike": RED,
     "drop": looks.BLUE,
@@ -35,7 +33,7 @@ _KIND_COLOURS = {
 def build() -> Any:
     """The whole dashboard."""
     made = frame.dashboard(
-        UID,
+        odd.UID,
         "Anomalies",
         "What lmwatch found in the watched metrics: scores of the statistical screen and of the model, and how they came about.",
         [
@@ -65,116 +63,11 @@ def build() -> Any:
             frame.written_annotations(),
         ],
     )
-    frame.row(made, "Now", *_now())
+    frame.row(made, "Now", *odd.panels())
     frame.row(made, "Scores", *_scores())
     frame.row(made, "One series", *_one_series())
     frame.row(made, "Screen and model", *_screen_and_model())
     return made
-
-
-def _verdict(*labels: str, of: str) -> str:
-    """The address of the newest verdict on the group that a series with these labels belongs to."""
-    named = "&".join(f"{name}=${{{of}.{name}:percentencode}}" for name in ("watch", *labels))
-    return f"${{pages:raw}}/verdicts/latest?{named}"
-
-
-def _of_watch(of: str) -> str:
-    return f"${{pages:raw}}/watches/${{{of}.watch:percentencode}}"
-
-
-def _now() -> list[Any]:
-    fields = "__data.fields"
-    odd = f"lmwatch_anomaly_score{{{SERIES}}}"
-    here = f"/d/{UID}/anomalies?${{__url_time_range}}&${{datasource:queryparam}}"
-    score = _scored()
-    return [
-        stat_panel(
-            "Odd series",
-            "Series whose score is at or above the threshold of their watch.",
-            f"sum({odd} >= bool on (watch) group_left () {THRESHOLDS})",
-            unit="short",
-            none="No scores",
-            colours=steps(GREEN, (1, RED)),
-        ).span(6),
-        stat_panel(
-            "Highest score",
-            "The highest score of any series, screen and model combined. 0.5 is the boundary.",
-            f"max({odd})",
-            unit="none",
-            none="No scores",
-            colours=steps(GREEN, (THRESHOLD, RED)),
-        )
-        .decimals(2)
-        .span(6),
-        shared.watches_not_well(f"{house.OF_LMWATCH},{WATCH}").span(6),
-        stat_panel(
-            "Newest verdict",
-            "Time since the model last reached a verdict on any group.",
-            f"time() - max(lmwatch_verdict_timestamp_seconds{{{WATCH}}})",
-            unit="s",
-            none="No verdict yet",
-        ).span(6),
-        grid(
-            "What is odd now",
-            "Series at or above the threshold of their watch, the highest score first. The score leads to the newest verdict on the "
-            "series' group, on lmwatch's own pages; the metric to this dashboard for that metric alone.",
-            [now(f"topk(100, {odd} >= on (watch) group_left () {THRESHOLDS})")],
-            columns={"Value": "score", "watch": "watch", "metric": "metric", "instance": "instance", "job": "job"},
-            none="Nothing is odd",
-        )
-        .override_by_name(
-            "score",
-            [
-                *score,
-                looks.linked(
-                    ("Newest verdict", _verdict("metric", "instance", "job", of=fields)), ("Watch", _of_watch(fields))
-                ),
-            ],
-        )
-        .override_by_name(
-            "metric",
-            [
-                looks.linked(
-                    (
-                        "This metric alone",
-                        f"{here}&var-watch=${{{fields}.watch:percentencode}}&var-metric=${{{fields}.metric:percentencode}}",
-                    )
-                )
-            ],
-        ),
-        grid(
-            "Groups",
-            "The newest verdict on each group: what the model gives it as a whole, what the screen gives it, and how old the verdict is.",
-            [
-                now(f"lmwatch_group_anomaly_score{{{WATCH}}}", ref="A"),
-                now(f"lmwatch_screen_group_anomaly_score{{{WATCH}}}", ref="B"),
-                now(f"time() - lmwatch_verdict_timestamp_seconds{{{WATCH}}}", ref="C"),
-            ],
-            columns={
-                "watch": "watch",
-                "instance": "instance",
-                "job": "job",
-                "Value #A": "model",
-                "Value #B": "screen",
-                "Value #C": "age",
-            },
-            none="No groups yet",
-        )
-        .override_by_name("model", score)
-        .override_by_name("screen", score)
-        .override_by_name(
-            "age", [looks.has_unit("s"), looks.linked(("Newest verdict", _verdict("instance", "job", of=fields)))]
-        ),
-    ]
-
-
-def _scored() -> list[Any]:
-    """A column of scores: red from the boundary on."""
-    return [
-        looks.styled("decimals", 2),
-        looks.styled("custom.cellOptions", {"type": "color-text"}),
-        looks.styled("thresholds", steps(GREEN, (THRESHOLD, RED)).build()),
-    ]
 
 
 def _scores() -> list[Any]:
@@ -183,8 +76,8 @@ def _scores() -> list[Any]:
         _between_0_and_1(
             graph(
                 "Scores",
-                "Scores of the series, screen and model combined: what the rules alert on. The line is the boundary, 0.5; a watch's "
-                "own threshold may lie elsewhere.",
+                "Scores of the series, screen and model combined: what the rules alert on; the 50 highest at each moment. The line "
+                "is the boundary, 0.5; a watch's own threshold may lie elsewhere.",
                 [query(f"topk(50, lmwatch_anomaly_score{{{SERIES}}})")],
                 unit="none",
                 none="No scores",
@@ -193,7 +86,7 @@ def _scores() -> list[Any]:
         .data_links(
             [
                 house.board.DashboardLink("Newest verdict")
-                .url(_verdict("metric", "instance", "job", of=labels))
+                .url(odd.verdict("metric", "instance", "job", of=labels))
                 .target_blank(True)
             ]
         )
@@ -209,10 +102,10 @@ def _scores() -> list[Any]:
         _between_0_and_1(
             graph(
                 "Scores of groups",
-                "Scores of groups as a whole: by the model, and by the screen.",
+                "Scores of groups as a whole: by the model, and by the screen; of each the 50 highest at each moment.",
                 [
-                    query(f"lmwatch_group_anomaly_score{{{WATCH}}}", ref="A"),
-                    query(f"lmwatch_screen_group_anomaly_score{{{WATCH}}}", ref="B"),
+                    query(f"topk(50, lmwatch_group_anomaly_score{{{WATCH}}})", ref="A"),
+                    query(f"topk(50, lmwatch_screen_group_anomaly_score{{{WATCH}}})", ref="B"),
                 ],
                 unit="none",
                 none="No groups yet",
@@ -319,8 +212,8 @@ def _screen_and_model() -> list[Any]:
         ).max(1),
         graph(
             "Age of verdicts",
-            "Time since the newest verdict on each group.",
-            [query(f"time() - lmwatch_verdict_timestamp_seconds{{{WATCH}}}")],
+            "Time since the newest verdict on a group; the 50 oldest at each moment.",
+            [query(f"topk(50, time() - lmwatch_verdict_timestamp_seconds{{{WATCH}}})")],
             unit="s",
             none="No verdict yet",
         ),

@@ -3,10 +3,9 @@
 from typing import Any
 
 import house
-from house import bars, graph, grid, now, query
+from house import RATE, bars, graph, grid, now, query
 
 LMWATCH = house.OF_LMWATCH
-RATE = "[$__rate_interval]"
 
 
 def alerts() -> list[Any]:
@@ -89,7 +88,7 @@ def alerts() -> list[Any]:
                     ref="B",
                 ),
             ],
-            none="No Grafana is configured",
+            none="None was written",
         ),
     ]
 

@@ -77,7 +77,7 @@ def annotation(name: str, expr: str, *, colour: str, title: str, tags: str = "",
         .enable(on)
         .icon_color(colour)
         .expr(one_line(expr))
-        .step("15s")
+        .step("30s")
         .title_format(title)
         .tag_keys(tags)
     )

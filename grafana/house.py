@@ -17,6 +17,9 @@ from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 from looks import BLUE, GREY, NO_TRAFFIC, coloured, nothing_measured, states_mapping, steps
 
 DATASOURCE = common.DataSourceRef(type_val="prometheus", uid="${datasource}")
+RATE_INTERVAL = "$__rate_interval"
+"""At least four scrapes and, in queries of annotations too, longer than the step: no event falls between two steps."""
+RATE = f"[{RATE_INTERVAL}]"
 QUANTILES = (("p50", 0.5, "light-blue"), ("p95", 0.95, "blue"), ("p99", 0.99, "dark-blue"))
 
 OF_LMWATCH = 'job=~"$job",instance=~"$instance"'
@@ -138,7 +141,7 @@ def bars(
 
 def quantiles(title: str, text: str, family: str, matchers: str, *, unit: str = "s") -> timeseries.Panel:
     """p50, p95 and p99 of a histogram, in the same colours everywhere."""
-    rate = f"sum by (le) (rate({family}_bucket{{{matchers}}}[$__rate_interval]))"
+    rate = f"sum by (le) (rate({family}_bucket{{{matchers}}}{RATE}))"
     queries = [
         query(f"histogram_quantile({share}, {rate})", name, ref=ref)
         for ref, (name, share, _) in zip("ABC", QUANTILES, strict=True)
@@ -151,7 +154,7 @@ def quantiles(title: str, text: str, family: str, matchers: str, *, unit: str = 
 
 def heat(title: str, text: str, family: str, matchers: str, *, unit: str = "s") -> heatmap_builder.Panel:
     """How a histogram's observations spread over its buckets."""
-    counts = query(f"sum by (le) (increase({family}_bucket{{{matchers}}}[$__rate_interval]))", "{{le}}")
+    counts = query(f"sum by (le) (increase({family}_bucket{{{matchers}}}{RATE}))", "{{le}}")
     panel = _heatmap().calculate(False).y_axis(heatmap_builder.YAxisConfig().unit(unit))
     return _named(panel, title, text, [counts.format(PromQueryFormat.HEATMAP)], unit="short", none=NO_TRAFFIC)
 

@@ -5,17 +5,16 @@ from typing import Any
 import bridge
 import frame
 import house
+import judging
 import looks
 import shared
-from house import bars, graph, grid, now, query, stat_panel, timeline
-from looks import BLUE, GREEN, GREY, ORANGE, RED, YELLOW, steps
+from house import RATE, bars, graph, grid, now, query, stat_panel, timeline
+from judging import WATCH
+from looks import BLUE, GREEN, ORANGE, RED, UP_OR_DOWN, steps
 
 UID = "lmwatch-self"
 LMWATCH = house.OF_LMWATCH
-WATCH = f'{LMWATCH},watch=~"$watch"'
 SOURCE = f'{LMWATCH},source=~"$source"'
-ANALYSIS = f'{LMWATCH},origin="analysis"'
-RATE = "[$__rate_interval]"
 
 
 def build() -> Any:
@@ -32,14 +31,14 @@ def build() -> Any:
         [
             frame.annotation(
                 "Configuration loaded",
-                f"changes(lmwatch_config_last_reload_success_timestamp_seconds{{{LMWATCH}}}[1m]) > 0",
+                f"changes(lmwatch_config_last_reload_success_timestamp_seconds{{{LMWATCH}}}{RATE}) > 0",
                 colour=BLUE,
                 title="Configuration loaded by {{instance}}",
                 tags="instance",
             ),
             frame.annotation(
                 "Restarts",
-                f"changes(process_start_time_seconds{{{LMWATCH}}}[1m]) > 0",
+                f"changes(process_start_time_seconds{{{LMWATCH}}}{RATE}) > 0",
                 colour=ORANGE,
                 title="{{instance}} restarted",
                 tags="instance",
@@ -55,8 +54,8 @@ def build() -> Any:
     )
     frame.row(made, "Now", *_now())
     frame.row(made, "What it sees", *_sources())
-    frame.row(made, "What the model says", *_analyses())
-    frame.row(made, "What that costs", *_cost())
+    frame.row(made, "What the model says", *judging.analyses())
+    frame.row(made, "What that costs", *judging.cost())
     frame.row(made, "Alerts that go out", *bridge.alerts())
     frame.row(made, "Alerts that come in", *bridge.webhook())
     frame.row(made, "The program", *_program())
@@ -71,7 +70,7 @@ def _now() -> list[Any]:
             f"min(up{{{LMWATCH}}})",
             unit="none",
             none="Not scraped",
-        ).mappings([looks.states_mapping({0: ("Down", RED), 1: ("Up", GREEN)})]),
+        ).mappings([looks.states_mapping(UP_OR_DOWN)]),
         stat_panel(
             "Configuration",
             "Whether the last attempt to load the configuration succeeded. After one that failed the older goes on.",
@@ -130,7 +129,7 @@ def _sources() -> list[Any]:
             "Targets",
             "Whether the last collection from a target succeeded.",
             [query(f"min {by} (lmwatch_source_up{{{SOURCE}}})", legend)],
-            {0: ("Down", RED), 1: ("Up", GREEN)},
+            UP_OR_DOWN,
             none="No sources",
         ),
         shared.watch_states(WATCH),
@@ -170,91 +169,6 @@ def _sources() -> list[Any]:
             unit="short",
             none="No watches",
         ),
-    ]
-
-
-def _analyses() -> list[Any]:
-    family = "lmwatch_analysis_duration_seconds"
-    return [
-        bars(
-            "Analyses by outcome",
-            "Groups that were due, by what came of it. Calm: nothing was odd enough. Cooldown: asked a moment ago. Busy: no model was free.",
-            [query(f"sum by (outcome) (increase(lmwatch_analyses_total{{{WATCH}}}{RATE})) > 0", "{{outcome}}")],
-            none="Nothing was due",
-        )
-        .override_by_name("ok", [looks.coloured(GREEN)])
-        .override_by_name("invalid", [looks.coloured(RED)])
-        .override_by_name("llm_error", [looks.coloured("dark-red")])
-        .override_by_name("timeout", [looks.coloured(ORANGE)])
-        .override_by_name("ungrounded", [looks.coloured(YELLOW)])
-        .override_by_name("skipped_calm", [looks.coloured(GREY)]),
-        house.quantiles("Duration of analyses", "How long analyses took, calls to the model included.", family, WATCH),
-        graph(
-            "Prompt tokens",
-            "Tokens of a watch's last prompt.",
-            [query(f"max by (watch) (lmwatch_prompt_tokens{{{WATCH}}})", "{{watch}}")],
-            unit="short",
-            none="No prompt yet",
-        ),
-        bars(
-            "Series that did not fit",
-            "Series that were left out of a prompt because it was full: load the model with a longer context, or lower max_series.",
-            [
-                query(
-                    f"sum by (watch) (increase(lmwatch_prompt_series_dropped_total{{{WATCH}}}{RATE})) > 0", "{{watch}}"
-                )
-            ],
-            none="Everything fitted",
-        ),
-    ]
-
-
-def _cost() -> list[Any]:
-    analyses = f"sum(rate(lmwatch_analysis_duration_seconds_count{{{LMWATCH}}}{RATE})) > 0"
-    return [
-        graph(
-            "Time of the model for an analysis",
-            "Seconds that models worked for one analysis, on average: repeated questions and waiting in LM Studio's queue included.",
-            [
-                query(
-                    f"sum(rate(lmstudio_request_duration_seconds_sum{{{ANALYSIS}}}{RATE})) / ({analyses})",
-                    "seconds for an analysis",
-                )
-            ],
-            unit="s",
-        ),
-        graph(
-            "Tokens for an analysis",
-            "Tokens for one analysis, on average. What came from the cache is part of the prompt and cost next to nothing.",
-            [
-                query(f"sum(rate({name}{{{ANALYSIS}}}{RATE})) / ({analyses})", legend, ref=ref)
-                for ref, name, legend in (
-                    ("A", "lmstudio_prompt_tokens_total", "prompt"),
-                    ("B", "lmstudio_cached_prompt_tokens_total", "prompt, from the cache"),
-                    ("C", "lmstudio_output_tokens_total", "output"),
-                )
-            ],
-            unit="short",
-        ),
-        graph(
-            "Models at work for lmwatch",
-            "Share of the time that models worked for analyses and probes; above 100 % several did at once.",
-            [
-                query(
-                    "sum by (origin) (rate(lmstudio_request_duration_seconds_sum"
-                    f'{{{LMWATCH},origin=~"analysis|probe"}}{RATE}))',
-                    "{{origin}}",
-                )
-            ],
-            unit="percentunit",
-        ),
-        graph(
-            "Estimated tokens against counted",
-            "Tokens that the last prompt was estimated at over those the server counted; far from 1 the tokenizer is not the model's.",
-            [query(f"max by (server, model) (lmstudio_prompt_estimate_ratio{{{LMWATCH}}})", "{{server}} {{model}}")],
-            unit="none",
-            none="No prompt yet",
-        ).decimals(2),
     ]
 
 

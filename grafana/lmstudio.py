@@ -5,28 +5,17 @@ from typing import Any
 import frame
 import house
 import looks
+import models
 import speed
-from house import bars, graph, grid, now, query, stat_panel, timeline
-from looks import BLUE, GREEN, GREY, ORANGE, PURPLE, RED, YELLOW, steps
+from house import RATE, bars, graph, grid, now, query, stat_panel, timeline
+from looks import BLUE, GREEN, ORANGE, RED, UP_OR_DOWN, YELLOW, steps
 from speed import MODEL, ORIGIN, SERVER
-
-from exporter.lmstudio.wire import MODEL_STATUSES
-
-UID = "lmwatch-lmstudio"
-_STATUS_COLOURS = {
-    "idle": GREEN,
-    "processing_prompt": "light-blue",
-    "generating": BLUE,
-    "computing_embedding": PURPLE,
-    "loading": YELLOW,
-    "unknown": GREY,
-}
 
 
 def build() -> Any:
     """The whole dashboard."""
     made = frame.dashboard(
-        UID,
+        models.UID,
         "LM Studio",
         "Health of LM Studio servers as lmwatch sees them: availability, models, speed, saturation, failures.",
         [
@@ -39,7 +28,7 @@ def build() -> Any:
         _events(),
     )
     frame.row(made, "Now", *_now())
-    frame.row(made, "Models", *_models())
+    frame.row(made, "Models", *models.panels())
     frame.row(made, "Work", *speed.work())
     frame.row(made, "Latency", *speed.latency())
     frame.row(made, "Saturation", *speed.saturation())
@@ -53,21 +42,21 @@ def _events() -> list[Any]:
         # Every downloaded model has this gauge; its counter of loads appears with the first load, already at 1.
         frame.annotation(
             "Model loaded",
-            f"lmstudio_model_loaded{{{MODEL}}} == 1 and lmstudio_model_loaded{{{MODEL}}} offset 1m == 0",
+            f"lmstudio_model_loaded{{{MODEL}}} == 1 and lmstudio_model_loaded{{{MODEL}}} offset {house.RATE_INTERVAL} == 0",
             colour=GREEN,
             title="{{model}} loaded on {{server}}",
             tags="server,model",
         ),
         frame.annotation(
             "Model unloaded",
-            f"lmstudio_model_loaded{{{MODEL}}} == 0 and lmstudio_model_loaded{{{MODEL}}} offset 1m == 1",
+            f"lmstudio_model_loaded{{{MODEL}}} == 0 and lmstudio_model_loaded{{{MODEL}}} offset {house.RATE_INTERVAL} == 1",
             colour=ORANGE,
             title="{{model}} unloaded on {{server}}",
             tags="server,model",
         ),
         frame.annotation(
             "Server restarted",
-            f"increase(lmstudio_server_restarts_total{{{SERVER}}}[1m]) > 0",
+            f"increase(lmstudio_server_restarts_total{{{SERVER}}}{RATE}) > 0",
             colour=RED,
             title="{{server}} restarted",
             tags="server",
@@ -83,7 +72,6 @@ def _events() -> list[Any]:
 
 
 def _now() -> list[Any]:
-    rate = "[$__rate_interval]"
     return [
         stat_panel(
             "LM Studio",
@@ -91,11 +79,11 @@ def _now() -> list[Any]:
             f"min(lmstudio_up{{{SERVER}}})",
             unit="none",
             none="Not watched",
-        ).mappings([looks.states_mapping({0: ("Down", RED), 1: ("Up", GREEN)})]),
+        ).mappings([looks.states_mapping(UP_OR_DOWN)]),
         stat_panel(
             "Models loaded",
             "Loaded instances on the chosen servers.",
-            f'sum(lmstudio_models{{{SERVER},state="loaded"}})',
+            f'sum(max by (server) (lmstudio_models{{{SERVER},state="loaded"}}))',
             unit="short",
             none="Not told",
             colours=steps(ORANGE, (1, BLUE)),
@@ -110,22 +98,22 @@ def _now() -> list[Any]:
         stat_panel(
             "First token, p95",
             "Time from sending a request to its first token that 95 % of requests stay below.",
-            f"histogram_quantile(0.95, sum by (le) (rate(lmstudio_request_time_to_first_token_seconds_bucket{{{ORIGIN}}}{rate})))",
+            f"histogram_quantile(0.95, sum by (le) (rate(lmstudio_request_time_to_first_token_seconds_bucket{{{ORIGIN}}}{RATE})))",
             unit="s",
             none=looks.NO_TRAFFIC,
         ),
         stat_panel(
             "Requests",
             "Requests put to models per second, failed ones included.",
-            f"sum(rate(lmstudio_requests_total{{{ORIGIN}}}{rate}))",
+            f"sum(rate(lmstudio_requests_total{{{ORIGIN}}}{RATE}))",
             unit="reqps",
             none=looks.NO_TRAFFIC,
         ),
         stat_panel(
             "Failing",
             "Share of the requests that brought no usable answer; those that were cancelled do not count.",
-            f"""(sum(rate(lmstudio_request_failures_total{{{ORIGIN},reason!="cancelled"}}{rate})) or vector(0))
-            / (sum(rate(lmstudio_requests_total{{{ORIGIN}}}{rate})) > 0)""",
+            f"""(sum(rate(lmstudio_request_failures_total{{{ORIGIN},reason!="cancelled"}}{RATE})) or vector(0))
+            / (sum(rate(lmstudio_requests_total{{{ORIGIN}}}{RATE})) > 0)""",
             unit="percentunit",
             none=looks.NO_TRAFFIC,
             colours=steps(GREEN, (0.01, YELLOW), (0.1, RED)),
@@ -133,7 +121,7 @@ def _now() -> list[Any]:
         stat_panel(
             "Waiting",
             "Requests that wait for models, by LM Studio's word; known where its websocket tells.",
-            f"sum(lmstudio_model_queued_requests{{{MODEL}}})",
+            f"sum(max by (server, model) (lmstudio_model_queued_requests{{{MODEL}}}))",
             unit="short",
             none="Not told",
             colours=steps(GREEN, (1, YELLOW), (8, RED)),
@@ -149,103 +137,14 @@ def _now() -> list[Any]:
     ]
 
 
-def _models() -> list[Any]:
-    by = "by (server, model)"
-    here = f"/d/{UID}/lm-studio?${{__url_time_range}}&${{datasource:queryparam}}&var-server=${{__data.fields.server:percentencode}}"
-    status = house.coded("lmstudio_model_status", "status", MODEL_STATUSES, MODEL, by)
-    return [
-        timeline(
-            "Loaded models",
-            "Which models were loaded when. Models that were not loaded in the time shown are left out.",
-            [
-                query(
-                    f"max {by} (lmstudio_model_loaded{{{MODEL}}}) and {by.replace('by', 'on')} "
-                    f"max {by} (max_over_time(lmstudio_model_loaded{{{MODEL}}}[$__range])) > 0",
-                    "{{server}} {{model}}",
-                )
-            ],
-            {0: ("Not loaded", GREY), 1: ("Loaded", GREEN)},
-            none="No model was loaded",
-        ),
-        timeline(
-            "What models do",
-            "The state of each loaded model. Idle and unknown differ where the websocket tells, or the server's API does.",
-            [query(status, "{{server}} {{model}}")],
-            looks.looks(MODEL_STATUSES, _STATUS_COLOURS),
-            none="No model is loaded",
-        ),
-        grid(
-            "Models",
-            "Every model that the servers list. A click on a name shows this dashboard for that model alone, or lmwatch's own page.",
-            [
-                now(
-                    f"max by (server, model, kind, quantization, architecture) (lmstudio_model_info{{{MODEL}}})",
-                    ref="A",
-                ),
-                now(f"max {by} (lmstudio_model_loaded{{{MODEL}}})", ref="B"),
-                now(f"max {by} (lmstudio_model_size_bytes{{{MODEL}}})", ref="C"),
-                now(f"max {by} (lmstudio_model_context_length_tokens{{{MODEL}}})", ref="D"),
-                now(f"max {by} (lmstudio_model_max_context_length_tokens{{{MODEL}}})", ref="E"),
-                now(f"max {by} (lmstudio_model_parallel_slots{{{MODEL}}})", ref="F"),
-            ],
-            columns={
-                "server": "server",
-                "model": "model",
-                "Value #B": "loaded",
-                "kind": "kind",
-                "architecture": "architecture",
-                "quantization": "quantization",
-                "Value #C": "size",
-                "Value #D": "context",
-                "Value #E": "longest context",
-                "Value #F": "parallel",
-            },
-            hidden=["Value #A"],
-            none="No models are listed",
-        )
-        .override_by_name("size", [looks.has_unit("bytes")])
-        .override_by_name("loaded", [looks.in_words({0: ("no", GREY), 1: ("yes", GREEN)})])
-        .override_by_name(
-            "model",
-            [
-                looks.linked(
-                    ("This model alone", f"{here}&var-model=${{__data.fields.model:percentencode}}"),
-                    ("Pages of lmwatch", "${pages:raw}/"),
-                )
-            ],
-        ),
-        bars(
-            "Loads and unloads",
-            "Models that became loaded, and unloaded by reason. Unexpected: gone and not due.",
-            [
-                query(f"sum(increase(lmstudio_model_loads_total{{{MODEL}}}[$__rate_interval])) > 0", "loaded", ref="A"),
-                query(
-                    f"sum by (reason) (increase(lmstudio_model_unloads_total{{{MODEL}}}[$__rate_interval])) > 0",
-                    "unloaded: {{reason}}",
-                    ref="B",
-                ),
-            ],
-            none="Nothing was loaded or unloaded",
-        ),
-        graph(
-            "Unloaded when idle for",
-            "Time until LM Studio unloads an idle model; nothing where it stays.",
-            [query(f"min {by} (lmstudio_model_ttl_remaining_seconds{{{MODEL}}})", "{{server}} {{model}}")],
-            unit="s",
-            none="No model is due",
-        ),
-    ]
-
-
 def _failures() -> list[Any]:
-    rate = "[$__rate_interval]"
     return [
         bars(
             "Failures by reason",
             "Requests that brought no usable answer. The very first of a kind shows in the table only: nothing stood before it.",
             [
                 query(
-                    f"sum by (reason) (increase(lmstudio_request_failures_total{{{ORIGIN}}}{rate})) > 0",
+                    f"sum by (reason) (increase(lmstudio_request_failures_total{{{ORIGIN}}}{RATE})) > 0",
                     "{{reason}}",
                 )
             ],
@@ -254,7 +153,7 @@ def _failures() -> list[Any]:
         bars(
             "Polls that failed",
             "Polls of the servers by reason; the circuit breaker counts calls to models, not these.",
-            [query(f"sum by (reason) (increase(lmstudio_poll_failures_total{{{SERVER}}}{rate})) > 0", "{{reason}}")],
+            [query(f"sum by (reason) (increase(lmstudio_poll_failures_total{{{SERVER}}}{RATE})) > 0", "{{reason}}")],
             none="No failures",
         ),
         grid(
@@ -274,7 +173,6 @@ def _failures() -> list[Any]:
 
 
 def _sight() -> list[Any]:
-    rate = "[$__rate_interval]"
     ways = (
         ("A", "lmstudio_up", "API"),
         ("B", "lmstudio_process_up", "program"),
@@ -284,12 +182,12 @@ def _sight() -> list[Any]:
     return [
         timeline(
             "What answers",
-            "The ways by which lmwatch sees a server. A way that is turned off or not there has no row.",
+            "The ways by which lmwatch sees a server; down where any chosen lmwatch finds it so. A way that is turned off or not there has no row.",
             [
-                query(f"max by (server) ({name}{{{SERVER}}})", f"{{{{server}}}} {what}", ref=ref)
+                query(f"min by (server) ({name}{{{SERVER}}})", f"{{{{server}}}} {what}", ref=ref)
                 for ref, name, what in ways
             ],
-            {0: ("Down", RED), 1: ("Up", GREEN)},
+            UP_OR_DOWN,
             none="Not watched",
         ),
         timeline(
@@ -309,13 +207,13 @@ def _sight() -> list[Any]:
         bars(
             "Probes",
             "Small requests by which lmwatch measures an idle model, by outcome.",
-            [query(f"sum by (outcome) (increase(lmstudio_probes_total{{{SERVER}}}{rate})) > 0", "{{outcome}}")],
+            [query(f"sum by (outcome) (increase(lmstudio_probes_total{{{SERVER}}}{RATE})) > 0", "{{outcome}}")],
             none="No probe was due",
         ),
         graph(
             "Answers through the proxy",
             "Answers that passed through the metering proxy, by HTTP status.",
-            [query(f"sum by (code) (rate(lmstudio_proxy_responses_total{{{SERVER}}}{rate}))", "{{code}}")],
+            [query(f"sum by (code) (rate(lmstudio_proxy_responses_total{{{SERVER}}}{RATE}))", "{{code}}")],
             unit="reqps",
             none="Nothing passes through the proxy",
         ),

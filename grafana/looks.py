@@ -10,6 +10,7 @@ from grafana_foundation_sdk.models import dashboard as model
 
 NO_TRAFFIC = "No traffic"
 GREEN, YELLOW, ORANGE, RED, GREY, BLUE, PURPLE = "green", "yellow", "orange", "red", "#808080", "blue", "purple"
+UP_OR_DOWN: Mapping[float, tuple[str, str]] = {0: ("Down", RED), 1: ("Up", GREEN)}
 
 
 def steps(base: str, *above: tuple[float, str]) -> board.ThresholdsConfig:

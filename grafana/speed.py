@@ -4,7 +4,7 @@ from typing import Any
 
 import house
 import looks
-from house import graph, query
+from house import RATE, graph, query
 
 SERVER = f'{house.OF_LMWATCH},server=~"$server"'
 MODEL = f'{SERVER},model=~"$model"'
@@ -13,7 +13,6 @@ ORIGIN = f'{MODEL},origin=~"$origin"'
 
 def work() -> list[Any]:
     """How much is asked and answered."""
-    rate = "[$__rate_interval]"
     tokens = (
         ("A", "lmstudio_prompt_tokens_total", "prompt"),
         ("B", "lmstudio_cached_prompt_tokens_total", "prompt, from the cache"),
@@ -35,14 +34,14 @@ def work() -> list[Any]:
         graph(
             "Tokens processed",
             "Tokens per second over all requests. What came from the cache is part of the prompt, reasoning part of the output.",
-            [query(f"sum(rate({name}{{{ORIGIN}}}{rate}))", legend, ref=ref) for ref, name, legend in tokens],
+            [query(f"sum(rate({name}{{{ORIGIN}}}{RATE}))", legend, ref=ref) for ref, name, legend in tokens],
             unit="short",
         ),
         house.stacked(
             graph(
                 "Requests by origin",
                 "Who asked: lmwatch's analyses, its probes, or others (traffic), whom it knows from the log stream and its proxy.",
-                [query(f"sum by (origin) (rate(lmstudio_requests_total{{{ORIGIN}}}{rate}))", "{{origin}}")],
+                [query(f"sum by (origin) (rate(lmstudio_requests_total{{{ORIGIN}}}{RATE}))", "{{origin}}")],
                 unit="reqps",
             )
         ),
@@ -51,7 +50,7 @@ def work() -> list[Any]:
             "Completed answers by what ended them; length is the request's own limit, context_length the model's.",
             [
                 query(
-                    f"sum by (finish_reason) (rate(lmstudio_request_finishes_total{{{ORIGIN}}}{rate})) > 0",
+                    f"sum by (finish_reason) (rate(lmstudio_request_finishes_total{{{ORIGIN}}}{RATE})) > 0",
                     "{{finish_reason}}",
                 )
             ],

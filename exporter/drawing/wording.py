@@ -8,6 +8,9 @@ from exporter.series.labels import Labels
 _SI = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 _BINARY = ((1024.0**4, "TiB"), (1024.0**3, "GiB"), (1024.0**2, "MiB"), (1024.0, "KiB"))
 
+BINARY_UNITS = ("bytes", "bytes/s")
+"""Those whose values are written in KiB, MiB and so on."""
+
 
 def number(value: float | None, unit: str = "") -> str:
     """A value for people: three or four digits, a prefix for size, the unit behind; – where there is none."""
@@ -15,8 +18,8 @@ def number(value: float | None, unit: str = "") -> str:
         return "–"
     if math.isinf(value):
         return "∞" if value > 0 else "−∞"
-    if unit == "bytes":
-        return _scaled(value, _BINARY, " B", " ")
+    if unit in BINARY_UNITS:
+        return _scaled(value, _BINARY, " B", " ") + unit.removeprefix("bytes")
     if unit == "seconds":
         return duration(value)
     if unit == "ratio":
@@ -26,7 +29,7 @@ def number(value: float | None, unit: str = "") -> str:
 
 def edge(value: float, unit: str = "") -> str:
     """The edge of a band beside a value: the unit only where it scales."""
-    return number(value, unit if unit in ("bytes", "seconds", "ratio") else "")
+    return number(value, unit if unit in (*BINARY_UNITS, "seconds", "ratio") else "")
 
 
 def duration(seconds: float | None) -> str:

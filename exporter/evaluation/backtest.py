@@ -22,12 +22,16 @@ from exporter.evaluation.backtesting.results import Backtest, WatchResult
 from exporter.evaluation.backtesting.run import Plan, run_watch
 from exporter.evaluation.backtesting.table import print_backtest
 from exporter.evaluation.document import write_whole
-from exporter.evaluation.models import DEADLINE_SECONDS, NONE, open_model, parse_model
+from exporter.evaluation.models import DEADLINE_SECONDS, NONE, Respondent, open_model, parse_model
 from exporter.evaluation.outputs import STANDARD_OUTPUT, Outputs, check_writable, command_line, without_credentials
 from exporter.evaluation.progress import progress
 from exporter.sources.prometheus import PrometheusSource
 
 _LONGEST_DAYS = 366
+_NO_PAST = (
+    "add a source with prometheus: {url: …} for the Prometheus that scrapes the same targets, and a watch on it whose"
+    " select has queries"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +80,7 @@ def run_backtest(config: Config, options: Options, outputs: Outputs, *, typed: S
     plan = _plan(config, options, clock.now())
     _check_plan(plan, watches)
     choice = parse_model(options.model, configured=True)
-    for option, path in (("--json", outputs.json), ("--report", outputs.report), ("--record", options.record)):
-        if path is not None and path not in STANDARD_OUTPUT:
-            check_writable(option, Path(path))
+    _check_outputs(outputs, options.record)
     began = clock.monotonic()
     with (
         open_model(
@@ -89,11 +91,8 @@ def run_backtest(config: Config, options: Options, outputs: Outputs, *, typed: S
             servers=config.servers,
         ) as respondent,
         closing(PrometheusSource(source, clock)) as prometheus,
-        progress(
-            _what(source, watches), sum(map(plan.amount, watches)), unit="screenings and steps of warm-up"
-        ) as tell,
     ):
-        results = [run_watch(watch, prometheus, plan, respondent, tell) for watch in watches]
+        results = _replayed(watches, prometheus, plan, respondent)
     _check_found(results, source, plan)
     backtest = Backtest(
         source=source.name,
@@ -132,12 +131,6 @@ def chosen_source(config: Config, name: str | None) -> Source:
     return found
 
 
-_NO_PAST = (
-    "add a source with prometheus: {url: …} for the Prometheus that scrapes the same targets, and a watch on it whose"
-    " select has queries"
-)
-
-
 def chosen_watches(config: Config, source: Source, names: Sequence[str]) -> list[Watch]:
     """The watches that are replayed, in the order of the configuration.
 
@@ -154,6 +147,15 @@ def chosen_watches(config: Config, source: Source, names: Sequence[str]) -> list
     return [watch for name, watch in there.items() if not names or name in names]
 
 
+def _replayed(
+    watches: Sequence[Watch], source: PrometheusSource, plan: Plan, respondent: Respondent | None
+) -> list[WatchResult]:
+    names = watches[0].name if len(watches) == 1 else f"{len(watches)} watches"
+    amount = sum(map(plan.amount, watches))
+    with progress(f"{names} on {source.name}", amount, unit="screenings and steps of warm-up") as tell:
+        return [run_watch(watch, source, plan, respondent, tell) for watch in watches]
+
+
 def _plan(config: Config, options: Options, now: float) -> Plan:
     return Plan(
         begin=options.begin.at(now),
@@ -163,6 +165,12 @@ def _plan(config: Config, options: Options, now: float) -> Plan:
         sensitivities=options.sensitivities,
         alerting=config.alerting,
     )
+
+
+def _check_outputs(outputs: Outputs, record: Path | None) -> None:
+    for option, path in (("--json", outputs.json), ("--report", outputs.report), ("--record", record)):
+        if path is not None and path not in STANDARD_OUTPUT:
+            check_writable(option, Path(path))
 
 
 def _check_plan(plan: Plan, watches: Sequence[Watch]) -> None:
@@ -206,11 +214,6 @@ def _check_found(results: Sequence[WatchResult], source: Source, plan: Plan) -> 
 def _named(results: Sequence[WatchResult]) -> str:
     names = ", ".join(result.watch.name for result in results)
     return f"watch {names}" if len(results) == 1 else f"watches {names}"
-
-
-def _what(source: Source, watches: Sequence[Watch]) -> str:
-    names = watches[0].name if len(watches) == 1 else f"{len(watches)} watches"
-    return f"{names} on {source.name}"
 
 
 def _put_out(backtest: Backtest, outputs: Outputs) -> None:

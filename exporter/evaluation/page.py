@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 
 import jinja2
 
-from exporter.drawing.wording import duration, number
+from exporter.drawing.wording import duration
 from exporter.evaluation.results import finite
 from exporter.evaluation.words import figure, moment, share
 from exporter.reasoning.clean import one_line
@@ -39,6 +39,5 @@ _FILTERS: Mapping[str, Callable[..., object]] = {
     "duration": duration,
     "figure": figure,
     "moment": moment,
-    "number": number,
     "share": share,
 }

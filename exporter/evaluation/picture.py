@@ -125,7 +125,8 @@ def _words(result: SeriesResult) -> str:
     case = result.run.case
     windows = ". ".join(f"Labelled window {at}: {_window_words(one)}" for at, one in enumerate(result.windows, 1))
     labelled = all(episode.labelled for episode in result.episodes)
-    counts = f"{len(result.episodes)} alerts{f', {result.false_alerts} of them false' if labelled else ''}."
+    alerts = f"{len(result.episodes)} {'alert' if len(result.episodes) == 1 else 'alerts'}"
+    counts = f"{alerts}{f', {result.false_alerts} of them false' if labelled else ''}."
     span = f"{moment(float(case.times[0]))} to {moment(float(case.times[-1]))}."
     return " ".join(part for part in (span, counts, windows) if part)
 

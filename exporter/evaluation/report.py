@@ -10,7 +10,7 @@ from markupsafe import Markup
 from exporter.drawing.wording import duration
 from exporter.evaluation.document import write_whole
 from exporter.evaluation.page import environment
-from exporter.evaluation.picture import alert_words, case_picture, series_picture, view_of
+from exporter.evaluation.picture import case_picture, series_picture, view_of
 from exporter.evaluation.results import (
     FIRST_GROUPS,
     Episode,
@@ -93,6 +93,7 @@ def render_report(evaluation: Evaluation) -> str:
         .get_template("report.html")
         .render(
             evaluation=evaluation,
+            version=evaluation.version,
             product=evaluation.product,
             best=best_rows(evaluation.rows),
             sections=sections,
@@ -187,7 +188,6 @@ def _windows_of(row: Row) -> int:
 
 
 _FILTERS: Mapping[str, Callable[..., object]] = {
-    "alert": alert_words,
     "span": _span,
     "tokens_per_call": _tokens_per_call,
     "windows": _windows_of,

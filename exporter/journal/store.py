@@ -137,6 +137,7 @@ class Journal:
         before: str | None = None,
         outcome: str | None = None,
         above: float | None = None,
+        server: str | None = None,
     ) -> "builtins.list[Record]":
         """Records, the newest first.
 
@@ -148,6 +149,7 @@ class Journal:
                 that is not (or no longer) kept there are none.
             outcome: only those that ended so.
             above: only those with a score above this.
+            server: only those that this server was asked for; `since` bounds how many are looked through.
 
         Raises:
             TransientError: the database could not be read.
@@ -159,6 +161,7 @@ class Journal:
             "(at, number) < (SELECT at, number FROM verdicts WHERE id = :before)": before,
             "outcome = :outcome": outcome,
             "score > :above": above,
+            "json_extract(document, '$.server') = :server": server,
         }
         given = [condition for condition, value in conditions.items() if value is not None]
         rows = self._database.rows(
@@ -169,6 +172,7 @@ class Journal:
                 "before": before,
                 "outcome": outcome,
                 "above": above,
+                "server": server,
                 "limit": max(limit, 0),
             },
         )

@@ -4,6 +4,7 @@ from werkzeug.routing import Rule
 from werkzeug.wrappers import Request, Response
 
 from exporter.alerting.document import shown
+from exporter.errors import TransientError
 from exporter.lmstudio.client import request_body
 from exporter.reasoning.document import request_of
 from exporter.web import answers, api
@@ -75,7 +76,10 @@ class ApiRoutes:
         return answers.success(api.watch_detail(detail))
 
     def _server(self, _request: Request, name: str) -> Response:
-        return answers.success(api.server_detail(self._reading.server(name)))
+        detail = self._reading.server(name)
+        if not detail.journal_read:
+            raise TransientError("the journal cannot be read; the log says why")
+        return answers.success(api.server_detail(detail))
 
     def _verdicts(self, request: Request) -> Response:
         found = self._deps.journal.list(**VerdictQuery.of(request, self._deps.clock.now()).search())
@@ -85,7 +89,7 @@ class ApiRoutes:
         return answers.success(self._reading.kept(id).document)
 
     def _request(self, _request: Request, id: str) -> Response:  # noqa: A002 - the word in the address
-        """The body of the question as it was put, so that `curl` can put it again; the only answer that is not wrapped."""
+        """The body of the question as it was put, so that `curl` can put it again: not wrapped."""
         asked = request_of(self._reading.kept(id).document)
         if asked is None:
             return answers.failure(

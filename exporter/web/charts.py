@@ -1,9 +1,7 @@
 """Small charts as SVG, drawn on the server: no script, and colours from the style sheet only."""
 
-from collections.abc import Callable
-
 import numpy as np
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from exporter.drawing.curves import Scale, Size, extremes, opening, path
 from exporter.screening.result import THRESHOLD
@@ -15,19 +13,11 @@ _EDGE = 3.0
 _MARGIN = 0.06
 """Share of the height that stays free at the top and the bottom."""
 
-
 SPARKLINE = Size(180, 36)
-CHART = Size(720, 170)
 METER = Size(84, 8)
 
 
-def curve(
-    title: str,
-    values: FloatArray,
-    band: tuple[float, float],
-    size: Size,
-    spell: Callable[[float], str] | None = None,
-) -> Markup:
+def curve(title: str, values: FloatArray, band: tuple[float, float], size: Size) -> Markup:
     """A line with the newest value marked and the expected band behind it.
 
     Args:
@@ -35,7 +25,6 @@ def curve(
         values: [instants], NaN where there is no value: the line is interrupted there.
         band: lower and upper edge of what was expected; NaN where nothing was.
         size: of the drawing; the line has at most one extreme pair for each unit of width.
-        spell: writes the largest and the smallest value shown at the left edge; None leaves them out.
 
     Returns:
         An `<svg>` element; just the frame where no value is finite.
@@ -50,14 +39,11 @@ def curve(
             )
         places, drawn = np.arange(len(values), dtype=np.float64), extremes(values, int(size.width))
         parts.append(f'<path class="line" d="{path(places, values, scale, drawn)}"/>')
-        if spell is not None:
-            parts.append(f'<text x="4" y="14">{escape(spell(scale.largest))}</text>')
-            parts.append(f'<text x="4" y="{size.height - 4:g}">{escape(spell(scale.smallest))}</text>')
         last = int(np.flatnonzero(np.isfinite(values))[-1])
         inside = not np.isfinite(band).all() or band[0] <= values[last] <= band[1]
         kind = "now" if inside else "now outside"
         parts.append(f'<circle class="{kind}" cx="{scale.x(last):.1f}" cy="{scale.y(values[last]):.1f}" r="2.6"/>')
-    return Markup("".join([*parts, "</svg>"]))  # noqa: S704 - foreign text, title and units, is escaped
+    return Markup("".join([*parts, "</svg>"]))  # noqa: S704 - the title, which is foreign text, is escaped
 
 
 def meter(score: float | None) -> Markup:

@@ -1,7 +1,7 @@
 """The charts and timelines of the pages: what is drawn, and what a screen reader says of it."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from urllib.parse import quote
 
 import numpy as np
@@ -22,17 +22,8 @@ from exporter.web.verdicts import PictureView
 _TITLE_LIMIT = 300
 _VALUE_LIMIT = 24
 _MOST_LANES = 10
-_SIZES = {"bytes": tuple(1024.0**power for power in range(1, 5))}
+_BINARY_SIZES = tuple(1024.0**power for power in range(1, 5))
 _SHAPES: dict[str, Shape] = {"calm": "dot", "raised": "diamond", "high": "triangle", "none": "cross"}
-
-
-@dataclass(frozen=True, eq=False)
-class VerdictLane:
-    """The verdicts on one group over time."""
-
-    group: Labels
-    drawing: Markup
-    count: int
 
 
 def series_chart(one: ScreenedSeries) -> Markup:
@@ -47,32 +38,28 @@ def picture_chart(view: PictureView) -> Markup:
     return window_chart(replace(drawn, pins=view.pins), _spell(view.series))
 
 
-def verdict_lanes(briefs: Sequence[Brief], base: str, begin: float, end: float) -> list[VerdictLane]:
-    """The verdicts of a watch over time, one lane a group, the one with the newest verdict first.
+def verdict_lanes(briefs: Sequence[Brief], base: str, begin: float, end: float) -> tuple[list[tuple[str, Markup]], int]:
+    """The verdicts of a watch over time: lanes of the groups with the newest verdicts, and how many groups have none.
 
     Args:
         briefs: the newest first.
         base: path in front of every link.
         begin: Unix seconds at the left.
         end: at the right.
+
+    Returns:
+        Name and drawing of each lane, the one with the newest verdict first; the number of groups that are left out.
     """
     by_group: dict[Labels, list[Brief]] = {}
     for brief in briefs:
         by_group.setdefault(brief.group, []).append(brief)
-    return [
-        VerdictLane(
-            group=group,
-            drawing=timelines.marks(
-                f"Verdicts on {_short(wording.label_text(group))}",
-                begin,
-                end,
-                [_verdict_mark(brief, base) for brief in reversed(found)],
-                boundary=THRESHOLD,
-            ),
-            count=len(found),
-        )
-        for group, found in list(by_group.items())[:_MOST_LANES]
-    ]
+    lanes = []
+    for group, found in list(by_group.items())[:_MOST_LANES]:
+        name = wording.label_text(group)
+        happened = [_verdict_mark(brief, base) for brief in reversed(found)]
+        drawing = timelines.marks(f"Verdicts on {_short(name)}", begin, end, happened, boundary=THRESHOLD)
+        lanes.append((name, drawing))
+    return lanes, len(by_group) - len(lanes)
 
 
 def state_lane(lane: StateLane, detail: ServerDetail, now: float) -> Markup:
@@ -106,9 +93,10 @@ def _drawn(
 
 def _measure(unit: str, values: FloatArray) -> float:
     """The size of the unit that the largest value is written in."""
+    sizes = _BINARY_SIZES if unit in wording.BINARY_UNITS else ()
     finite = values[np.isfinite(values)]
     largest = float(np.abs(finite).max()) if finite.size else 0.0
-    return max((size for size in _SIZES.get(unit, ()) if size <= largest), default=1.0)
+    return max((size for size in sizes if size <= largest), default=1.0)
 
 
 def _alarm_name(alarm: Alarm) -> str:

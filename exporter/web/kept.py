@@ -99,8 +99,9 @@ class VerdictStore(Protocol):
         before: str | None = None,
         outcome: str | None = None,
         above: float | None = None,
+        server: str | None = None,
     ) -> Sequence[Kept]:
-        """Verdicts, the newest first; `before` is the id of the last one of the page before."""
+        """Verdicts, the newest first; `before` is the id of the last one of the page before, `server` the one that was asked."""
         ...
 
     def briefs(self, *, watch: str | None = None, since: float | None = None, limit: int = 100) -> Sequence[Brief]:

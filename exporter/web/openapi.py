@@ -8,7 +8,7 @@ from exporter.web.access import WEBHOOK_PATH
 from exporter.web.openapi_schemas import SCHEMAS, array, ref
 from exporter.web.query import DEFAULT_ROWS, MOST_ROWS, OUTCOMES
 
-_SINCE = "Only those at or after this: Unix seconds, a time like 2026-01-31T12:00:00Z, or a duration like 6h, which means so long ago."
+_SINCE = "Only those at or after this: Unix seconds, a time with its zone like 2026-01-31T12:00:00Z, or a duration like 6h, which means so long ago."
 _TEXT: dict[str, Any] = {"type": "string"}
 _FLAG: dict[str, Any] = {"type": "boolean"}
 
@@ -56,7 +56,7 @@ def _paths() -> dict[str, Any]:
                     "Only series of this group, written as label=value pairs with a comma and a space between.",
                     _TEXT,
                 ),
-                _parameter("odd", "Only series with a score above 0.5.", _FLAG),
+                _parameter("odd", "Only series with a score of at least 0.5.", _FLAG),
                 _parameter("page", "Which page, from 1 on.", {"type": "integer", "minimum": 1}),
             )
         },

@@ -28,6 +28,7 @@ from exporter.web.windows import Windows
 JOURNAL_ROWS = 50
 _LANDING_SERIES = 5
 _SHOWN_ALERTS = 6
+_SHOWN_TROUBLED = 10
 _SHORTEST_TIMELINE = 3600.0
 
 
@@ -79,6 +80,7 @@ class Pages:
             firing=[alert for alert in ranked if alert.state == "firing"],
             pending=[alert for alert in ranked if alert.state == "pending"],
             shown_alerts=_SHOWN_ALERTS,
+            shown_troubled=_SHOWN_TROUBLED,
         )
 
     def watch(
@@ -93,11 +95,13 @@ class Pages:
         now = self._clock.now()
         oldest = briefs[-1].at if briefs else now
         begin = min(max(oldest, now - TIMELINE_SECONDS), now - _SHORTEST_TIMELINE)
+        lanes, more_lanes = graphs.verdict_lanes(briefs, self._base, begin, now)
         return self._render(
             "watch.html",
             seen=seen,
             view=watch_detail(picture, self._windows, query),
-            lanes=graphs.verdict_lanes(briefs, self._base, begin, now),
+            lanes=lanes,
+            more_lanes=more_lanes,
             lane_axis=timelines.axis(begin, now),
             arguments={"q": query.text, "group": query.group, "odd": query.odd},
             verdicts=_lines(verdicts),

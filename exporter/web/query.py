@@ -104,7 +104,7 @@ def instant(request: Request, name: str, now: float) -> float | None:
     text = request.args.get(name)
     if not text:
         return None
-    for read in (float, lambda text: now - parse_duration(text), lambda text: datetime.fromisoformat(text).timestamp()):
+    for read in (float, lambda text: now - parse_duration(text), _dated):
         try:
             found = read(text)
         except (ValueError, OverflowError):
@@ -112,5 +112,12 @@ def instant(request: Request, name: str, now: float) -> float | None:
         if math.isfinite(found):
             return found
     raise BadRequest(
-        f"{name} must be Unix seconds or a time like 2026-01-31T12:00:00Z, or a duration like 6h, not {text!r}"
+        f"{name} must be Unix seconds, a time with its zone like 2026-01-31T12:00:00Z, or a duration like 6h, not {text!r}"
     )
+
+
+def _dated(text: str) -> float:
+    when = datetime.fromisoformat(text)
+    if when.tzinfo is None:
+        raise ValueError(f"{text!r} does not say in which zone")
+    return when.timestamp()

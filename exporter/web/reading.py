@@ -90,7 +90,7 @@ class Reading:
         return health
 
     def server(self, name: str) -> ServerDetail:
-        """A server, whole.
+        """A server, as far as the journal can be read whole.
 
         Raises:
             NotFound: there is none of this name.
@@ -99,15 +99,19 @@ class Reading:
         _, headers, body = self._deps.exposition.respond("", "", FIGURE_METRICS)
         figures = read_figures(body, dict(headers)["Content-Type"])
         now = self._deps.clock.now()
-        events, failures = self._happened(name, now)
-        return server_detail(health, figures.get(name), events, failures, now=now)
+        began = self._deps.board().started_at
+        return server_detail(health, figures.get(name), self._happened(name, now), watched_since=began, now=now)
 
-    def _happened(self, server: str, now: float) -> tuple[Sequence[Happened], Sequence[Kept]]:
-        journal = self._deps.journal
+    def _happened(self, server: str, now: float) -> tuple[Sequence[Happened], Sequence[Kept]] | None:
+        journal, since = self._deps.journal, now - SHOWN_SECONDS
         try:
-            events = journal.events(server=server, since=now - SHOWN_SECONDS, limit=_EVENTS)
-            failed = [kept for outcome in _NO_ANSWER for kept in journal.list(outcome=outcome, limit=_FAILURES)]
+            events = journal.events(server=server, since=since, limit=_EVENTS)
+            failed = [
+                kept
+                for outcome in _NO_ANSWER
+                for kept in journal.list(server=server, since=since, outcome=outcome, limit=_FAILURES)
+            ]
         except LmwatchError as error:
             logger.warning("cannot read events: %s", error)
-            return (), ()
-        return events, sorted(failed, key=lambda kept: kept.at, reverse=True)
+            return None
+        return events, sorted(failed, key=lambda kept: kept.at, reverse=True)[:_FAILURES]

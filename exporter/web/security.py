@@ -17,8 +17,6 @@ from exporter.errors import ConfigError
 from exporter.web.tls import file_states, ssl_context
 from exporter.web.webconfig import BCRYPT_HASH, WebConfig
 
-__all__ = ["REMEMBERED_PASSWORDS", "Authenticator", "WebConfig", "WebConfigFile", "ssl_context"]
-
 logger = logging.getLogger(__name__)
 
 REMEMBERED_PASSWORDS = 100

@@ -10,7 +10,7 @@ from exporter.web.kept import Happened, Kept
 from exporter.web.verdicts import VerdictLine
 
 SHOWN_SECONDS = 86_400.0
-"""How far back the timeline reaches."""
+"""How far back timeline, events and failures reach."""
 _NO_FIGURES = ModelFigures()
 _MOST_LANES = 20
 
@@ -39,21 +39,23 @@ class ServerDetail:
     circuit: str
     models: tuple[ModelRow, ...]
     """Those that are, or may be, loaded first."""
+    journal_read: bool
+    """Where not, there are no lanes, events and failures, and nobody knows."""
     begin: float
     """Unix seconds at which the timeline begins."""
     lanes: tuple[StateLane, ...]
     events: Sequence[Happened]
     """The newest first."""
     failures: Sequence[VerdictLine]
-    """Analyses that brought no usable answer, the newest first."""
+    """Analyses of the shown time that brought no usable answer, the newest first."""
 
 
 def server_detail(
     health: ServerHealth,
     figures: ServerFigures | None,
-    events: Sequence[Happened],
-    failures: Sequence[Kept],
+    happened: tuple[Sequence[Happened], Sequence[Kept]] | None,
     *,
+    watched_since: float,
     now: float,
 ) -> ServerDetail:
     """One server as it stands.
@@ -61,12 +63,15 @@ def server_detail(
     Args:
         health: its newest poll.
         figures: of its last predictions; None where there were none.
-        events: of the shown time, the newest first.
-        failures: verdicts without a usable answer, the newest first.
+        happened: the events of the shown time, and the verdicts for which it gave no usable answer, the newest first; None
+            where the journal cannot be read.
+        watched_since: Unix seconds at which this lmwatch began; before, only events tell anything.
         now: Unix seconds.
     """
     known = figures.models if figures else {}
     begin = now - SHOWN_SECONDS
+    events, failures = happened or ((), ())
+    told_since = max(begin, min([watched_since, *(event.at for event in events)]))
     return ServerDetail(
         health=health,
         circuit=(figures.circuit if figures else None) or "",
@@ -74,10 +79,11 @@ def server_detail(
             ModelRow(model, known.get(model.id, _NO_FIGURES))
             for model in sorted(health.models, key=lambda model: model.loaded is False)
         ),
+        journal_read=happened is not None,
         begin=begin,
-        lanes=state_lanes(health, events, begin, now),
+        lanes=state_lanes(health, events, told_since, now) if happened is not None else (),
         events=events,
-        failures=[VerdictLine.of(kept.document) for kept in failures if kept.document.get("server") == health.server],
+        failures=[VerdictLine.of(kept.document) for kept in failures],
     )
 
 

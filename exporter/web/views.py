@@ -1,7 +1,7 @@
 """What the overview shows, worked out from the board and the windows. Templates only place it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -137,13 +137,7 @@ def _with_histories(picture: WatchPicture, views: Sequence[SeriesView], windows:
         for group in windows.groups(picture, keys).values()
         for one in group.series
     }
-    return [
-        SeriesView(
-            *(view.series, view.score, view.screen, view.llm, view.confidence, view.kind),
-            history=histories.get((view.series.name, view.series.labels)),
-        )
-        for view in views
-    ]
+    return [replace(view, history=histories.get((view.series.name, view.series.labels))) for view in views]
 
 
 def _known(value: float) -> float | None:

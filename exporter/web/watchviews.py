@@ -1,7 +1,7 @@
 """What the page of one watch shows: its groups with the charts of what is odd, and all series in pages."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from werkzeug.wrappers import Request
@@ -33,7 +33,7 @@ class SeriesQuery:
     group: str = ""
     """The group they must belong to, as `label_text` writes it; empty for any."""
     odd: bool = False
-    """Only those above the threshold."""
+    """Only those at or above the boundary, 0.5."""
     page: int = 1
 
     @classmethod
@@ -140,11 +140,7 @@ def with_charts(
     first = groups[:_CHARTED_GROUPS]
     held = windows.groups(picture, [group.key for group in first])
     return tuple(
-        GroupView(
-            *(group.key, group.total, group.suspicious, group.top, group.verdict),
-            series=_charted(held[group.key].series, most) if group.key in held else (),
-        )
-        for group in first
+        replace(group, series=_charted(held[group.key].series, most)) if group.key in held else group for group in first
     )
 
 

@@ -1,15 +1,16 @@
 """A made-up world for the web tests: a board with everything on it, windows with histories, and a journal."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from plain_verdict import plain_verdict
 from prometheus_client import CollectorRegistry
 
 from exporter.board import Board, ReloadState, ScoreTable, WatchPicture
 from exporter.clock import ManualClock
-from exporter.journal.store import Brief
+from exporter.journal.store import Brief, Event, Record
 from exporter.lmstudio.wire import Model, Prediction, ServerHealth
 from exporter.metrics.collectors import BoardCollector
 from exporter.metrics.exposition import Exposition
@@ -26,31 +27,8 @@ NOW = 1_770_000_000.0
 EVIL = "<script>alert('x')</script>\"&\n"
 
 
-@dataclass(frozen=True)
-class Record:
-    id: str
-    watch: str
-    group: Labels
-    at: float
-    outcome: str
-    document: Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Event:
-    server: str
-    kind: str
-    at: float
-    document: Mapping[str, Any]
-
-
-def _exceeds(record: Record, above: float | None) -> bool:
-    score = record.document.get("group_score")
-    return above is None or (score is not None and score > above)
-
-
 class FakeJournal:
-    """Keeps records in memory and remembers how it was asked."""
+    """Keeps records in memory, finds them as the journal does, and remembers how it was asked."""
 
     def __init__(self, verdicts: Sequence[Verdict] = ()) -> None:
         self.happened = [Event("desk", "unloaded", NOW - 60, {"model": "qwen", "reason": "ttl"})]
@@ -69,26 +47,38 @@ class FakeJournal:
         before: str | None = None,
         outcome: str | None = None,
         above: float | None = None,
+        server: str | None = None,
     ) -> list[Record]:
         asked = {"watch": watch, "since": since, "before": before, "outcome": outcome, "above": above, "limit": limit}
         self.asked.append(asked)
-        found = [
-            record
-            for record in self.records
-            if watch in (None, record.watch) and outcome in (None, record.outcome) and _exceeds(record, above)
-        ]
-        return sorted(found, key=lambda record: -record.at)[:limit]
+        newest_first = sorted(self.records, key=lambda record: -record.at)
+        older = newest_first if before is None else _behind(before, newest_first)
+        return [
+            one
+            for one in older
+            if watch in (None, one.watch)
+            and outcome in (None, one.outcome)
+            and server in (None, one.document.get("server"))
+            and (since is None or one.at >= since)
+            and (above is None or (one.document.get("group_score") or 0.0) > above)
+        ][:limit]
 
     def briefs(self, *, watch: str | None = None, since: float | None = None, limit: int = 100) -> Sequence[Brief]:
         return [
             Brief(one.id, one.watch, one.group, one.at, one.outcome, one.document.get("group_score"), "")
             for one in self.list(watch=watch, since=since, limit=limit)
-            if since is None or one.at >= since
         ]
 
     def events(self, *, server: str | None = None, since: float | None = None, limit: int = 100) -> "Sequence[Event]":
         self.asked.append({"server": server, "since": since, "limit": limit})
-        return [event for event in self.happened if server in (None, event.server)][:limit]
+        return [
+            event for event in self.happened if server in (None, event.server) and (since is None or event.at >= since)
+        ][:limit]
+
+
+def _behind(name: str, records: Sequence[Record]) -> list[Record]:
+    places = [place for place, record in enumerate(records) if record.id == name]
+    return list(records[places[0] + 1 :]) if places else []
 
 
 def curve(seed: int, level: float, noise: float, bump: float = 0.0) -> np.ndarray:
@@ -155,29 +145,21 @@ def prediction(seconds: float = 6.2) -> Prediction:
 
 
 def verdict(name: str, watch: str, group: Labels, at: float, **changes: Any) -> Verdict:
-    made = Verdict(
+    calm = plain_verdict(
         id=name,
         watch=watch,
         group=group,
         at=at,
-        outcome="ok",
         model="qwen3-8b",
-        server="desk",
         group_score=0.1,
         summary="Nothing unusual.",
-        cause="",
-        next_steps="",
-        findings=(),
-        problems=(),
-        facts=(),
         prompt="You weigh computed evidence about time series.",
         answer='{"score": 8}',
         shown=12,
-        dropped=0,
         prompt_tokens_estimated=1800,
         predictions=(prediction(),),
     )
-    return replace(made, **changes)
+    return replace(calm, **changes)
 
 
 DB1, DB2 = labels_of({"instance": "db1:9100"}), labels_of({"instance": "db2:9100"})

@@ -70,6 +70,7 @@ def render_report(backtest: Backtest) -> str:
         .get_template("backtest.html")
         .render(
             backtest=backtest,
+            version=backtest.version,
             sections=sections,
             alerts=sum(len(result.pushes) for result in backtest.watches),
             verdicts_unfolded=_VERDICTS_UNFOLDED,

@@ -7,10 +7,12 @@
   const skew = Date.now() / 1000 - Number(document.documentElement.dataset.now);
   const news = document.getElementById("news");
   const trouble = document.getElementById("trouble");
+  const PATIENCE = 20_000; // milliseconds: a connection that died while the computer slept never answers
   const raw = new Map();
   let tag = main.dataset.revision ? `W/"${main.dataset.revision}"` : null;
   let newest = main.dataset.newest ?? null;
   let timer = null;
+  let turning = false;
   let last = Date.now();
 
   const two = (number) => String(number).padStart(2, "0");
@@ -64,6 +66,8 @@
     };
   }
 
+  const scrollers = (region) => region.querySelectorAll(".scroll, pre");
+
   function swap(page) {
     const [x, y] = [window.scrollX, window.scrollY];
     for (const region of regions()) {
@@ -71,10 +75,12 @@
       if (!fresh || fresh.innerHTML === raw.get(region.id)) continue;
       raw.set(region.id, fresh.innerHTML);
       const open = new Map([...region.querySelectorAll("details[id]")].map((each) => [each.id, each.open]));
+      const scrolled = [...scrollers(region)].map((each) => [each.scrollLeft, each.scrollTop]);
       const refocus = focusOf(region);
       region.replaceChildren(...document.importNode(fresh, true).childNodes);
       for (const each of region.querySelectorAll("details[id]")) each.open = open.get(each.id) ?? each.open;
       localise(region);
+      [...scrollers(region)].forEach((each, place) => each.scrollTo(...(scrolled[place] ?? [0, 0])));
       refocus();
     }
     window.scrollTo(x, y);
@@ -93,14 +99,17 @@
   };
 
   async function refresh() {
+    const signal = AbortSignal.timeout(PATIENCE);
     const status = await fetch(main.dataset.status, {
       cache: "no-store",
       headers: tag ? { "If-None-Match": tag } : {},
+      signal,
     });
     if (status.status === 304) return;
     if (!status.ok) throw new Error(status.statusText);
     const { data } = await status.json();
-    const page = await fetch(location.href, { cache: "no-store", headers: { Accept: "text/html" } });
+    if (selecting()) return;
+    const page = await fetch(location.href, { cache: "no-store", headers: { Accept: "text/html" }, signal });
     if (!page.ok) throw new Error(page.statusText);
     const text = await page.text();
     if (selecting()) return;
@@ -110,6 +119,8 @@
   }
 
   async function turn() {
+    if (turning) return;
+    turning = true;
     timer = null;
     try {
       await refresh();
@@ -118,6 +129,7 @@
     } catch {
       trouble.textContent = `lmwatch does not answer; this is how it was at ${clock(new Date(last))}.`;
     }
+    turning = false;
     localise(document);
     plan();
   }

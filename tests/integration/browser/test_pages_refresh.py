@@ -4,7 +4,7 @@ import itertools
 from dataclasses import replace
 
 import pytest
-from browsing import in_time, visiting
+from browsing import PHONE, in_time, visiting
 from web_fakes import DB2, NOW, verdict
 
 pytestmark = pytest.mark.integration
@@ -96,6 +96,37 @@ def test_a_server_that_ends_is_told_and_its_return_too(site, visit):
     page.unroute("**/*")
     in_time(visit, lambda: page.get_by_text("does not answer").count() == 0, what="the end of the notice")
     visit.complaints.clear()
+
+
+def test_a_table_stays_where_it_was_scrolled_to(browser, site):
+    with visiting(browser, site.url, width=PHONE) as visit:
+        page = visit.open("/servers/lab").page
+        page.evaluate("document.querySelector('.scroll').scrollLeft = 60")
+        lab = site.board.current().servers["lab"]
+        site.board.put_server(replace(lab, models=(*lab.models, replace(lab.models[0], id="another-one"))))
+        in_time(visit, lambda: page.get_by_text("another-one").count() > 0, what="the model")
+        assert page.evaluate("document.querySelector('.scroll').scrollLeft") == 60
+
+
+def test_a_page_that_is_looked_at_again_while_it_asks_does_not_ask_twice(browser, site):
+    """Two answers at once could put an older picture in the place of a newer one."""
+    with visiting(browser, site.url) as visit:
+        visit.page.add_init_script("asked = 0; ask = fetch; fetch = (...what) => { asked++; return ask(...what); }")
+        visit.page.route("**/api/v1/status", lambda _: None)
+        page = visit.open("/").page
+        for _ in range(3):
+            page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+        assert page.evaluate("asked") == 1
+
+
+def test_a_server_that_accepts_and_says_nothing_is_told_too(browser, site):
+    with visiting(browser, site.url) as visit:
+        visit.page.add_init_script(
+            "wait = AbortSignal.timeout.bind(AbortSignal); AbortSignal.timeout = () => wait(100)"
+        )
+        visit.page.route("**/api/v1/status", lambda _: None)
+        page = visit.open("/").page
+        in_time(visit, lambda: page.get_by_text("does not answer").count() > 0, what="the notice")
 
 
 @pytest.mark.parametrize(

@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
+from plain_verdict import plain_verdict
 
 from exporter.board import Board, ReloadState, ScoreTable, WatchPicture
 from exporter.demo.scorekeeper import GRACE_SECONDS, Scorekeeper
 from exporter.embedded.plan import Planted
-from exporter.reasoning.verdict import Finding, Verdict
+from exporter.reasoning.verdict import Finding
 from exporter.series.labels import Series
 
 BEGAN = 1000.0
@@ -42,28 +43,7 @@ def verdict(at, *names, outcome="ok"):
     findings = tuple(
         Finding(Series(name, ()), 0.9, 0.8, 0.7, "spike", ("E1",), "It jumped.", grounded=True) for name in names
     )
-    return Verdict(
-        id="v",
-        watch="shop",
-        group=(),
-        at=at,
-        outcome=outcome,
-        model="m",
-        server="s",
-        group_score=0.8,
-        summary="",
-        cause="",
-        next_steps="",
-        findings=findings,
-        problems=(),
-        facts=(),
-        prompt="",
-        answer="",
-        shown=1,
-        dropped=0,
-        prompt_tokens_estimated=0,
-        predictions=(),
-    )
+    return plain_verdict(watch="shop", at=at, outcome=outcome, group_score=0.8, findings=findings)
 
 
 def test_a_score_at_the_boundary_while_the_anomaly_is_there_finds_it(keeper):

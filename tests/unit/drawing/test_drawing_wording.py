@@ -25,6 +25,8 @@ from exporter.drawing.wording import ago, duration, edge, label_text, number, ut
         (1536.0, "bytes", "1.5 KiB"),
         (100.0, "bytes", "100 B"),
         (-3 * 1024.0**3, "bytes", "-3 GiB"),
+        (65536.0, "bytes/s", "64 KiB/s"),
+        (0.0, "bytes/s", "0 B/s"),
         (0.0042, "seconds", "4.2 ms"),
         (0.256, "ratio", "25.6 %"),
     ],
@@ -36,6 +38,7 @@ def test_numbers_are_short_and_carry_their_unit(value: float | None, unit: str, 
 def test_the_edge_of_a_band_repeats_only_units_that_scale():
     assert edge(0.5, "seconds/s") == "0.5"
     assert edge(2048.0, "bytes") == "2 KiB"
+    assert edge(2048.0, "bytes/s") == "2 KiB/s"
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,12 @@
 """Results of an evaluation that the tests of its report, table and document share."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
+from plain_verdict import plain_verdict
 
 from exporter.evaluation.labelled import Case, Fault, LabelledWindow
 from exporter.evaluation.outcome import CaseRun
@@ -78,44 +81,42 @@ def make_result(case: Case, episodes: Sequence[Episode] = (), **more: Any) -> Se
     return SeriesResult(case.name, run, score, tuple(episodes), **more)
 
 
-def make_verdict(when: float, summary: str = "CPU is high.", **more: Any) -> Verdict:
-    finding = Finding(Series("cpu", ()), 0.8, 0.9, 0.7, "spike", ("E1",), more.pop("text", "so high"), grounded=False)
-    return Verdict(
-        id="v1",
+def make_verdict(
+    when: float,
+    summary: str = "CPU is high.",
+    *,
+    cause: str = "A runaway process.",
+    text: str = "so high",
+    model: str = "qwen",
+    group: Mapping[str, str] = MappingProxyType({}),
+    score: float | None = 0.9,
+) -> Verdict:
+    return plain_verdict(
         watch="eval",
-        group=labels_of(more.pop("group", {})),
+        group=labels_of(group),
         at=when,
-        outcome="ok",
-        model=more.pop("model", "qwen"),
-        server="desk",
-        group_score=more.pop("score", 0.9),
+        model=model,
+        group_score=score,
         summary=summary,
-        cause=more.pop("cause", "A runaway process."),
+        cause=cause,
         next_steps="Look at it.",
-        findings=(finding,),
-        problems=(),
-        facts=(),
-        prompt="",
-        answer="",
-        shown=1,
-        dropped=0,
-        prompt_tokens_estimated=1,
-        predictions=(),
+        findings=(Finding(Series("cpu", ()), 0.8, 0.9, 0.7, "spike", ("E1",), text, grounded=False),),
     )
 
 
-def make_evaluation(*series: SeriesResult, **more: Any) -> Evaluation:
-    return Evaluation(
-        data=more.pop("data", "nab"),
+def make_evaluation(*series: SeriesResult, **changes: Any) -> Evaluation:
+    made = Evaluation(
+        data="nab",
         layout="nab",
-        model=more.pop("model", "none"),
+        model="none",
         seed=7,
         detector="combined",
         threshold=0.5,
-        rows=more.pop("rows", ROWS),
+        rows=ROWS,
         series=series,
-        model_figures=more.pop("figures", None),
-        ranking=more.pop("ranking", None),
-        command=more.pop("command", "lmwatch eval nab --json out.json"),
+        model_figures=None,
+        ranking=None,
+        command="lmwatch eval nab --json out.json",
         version="0.1.0",
     )
+    return replace(made, **changes)

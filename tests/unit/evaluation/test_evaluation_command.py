@@ -164,7 +164,7 @@ def test_the_page_about_it_names_every_option_detector_script_and_key():
     add_arguments(parser, parse_duration)
     options = {option for action in parser._actions for option in action.option_strings}
     scripts = {f"scripted:{name}" for name in SCRIPTED}
-    document = to_document(make_evaluation(figures=FIGURES, ranking=RANKING))
+    document = to_document(make_evaluation(model_figures=FIGURES, ranking=RANKING))
     keys = {*document, *document["rows"][0], *document["run"], *document["model_figures"], *document["ranking"]}
     named = set(re.findall(r"(?<![\w-])[\w:-]+", " ".join(re.findall(r"`([^`\n]+)`", PAGE))))
     assert {*options, *REFERENCES, *scripts, *keys} - named == set()

@@ -38,7 +38,7 @@ def two_windows():
 
 
 def test_the_document_has_the_promised_keys_in_the_promised_order():
-    document = reread(make_evaluation(two_windows(), figures=FIGURES, ranking=RANKING))
+    document = reread(make_evaluation(two_windows(), model_figures=FIGURES, ranking=RANKING))
     assert list(document) == ["data", "model", "rows", "series", "model_figures", "ranking", "run"]
     assert list(document["rows"][0]) == [
         "detector",
@@ -136,7 +136,7 @@ def test_where_a_phase_is_given_only_its_instants_count():
 def test_the_figures_of_a_model_and_the_ranking_are_there_or_null():
     empty = reread(make_evaluation())
     assert (empty["model_figures"], empty["ranking"]) == (None, None)
-    document = reread(make_evaluation(figures=FIGURES, ranking=RANKING))
+    document = reread(make_evaluation(model_figures=FIGURES, ranking=RANKING))
     assert document["model_figures"]["calls"] == 812
     assert document["model_figures"]["calibration"] == [{"confidence": 0.92, "right": 0.71, "count": 450}]
     assert document["ranking"]["rows"][0] == {
@@ -160,7 +160,7 @@ def test_whatever_the_names_are_the_text_is_ascii_and_reads_back():
 
 
 def test_the_same_evaluation_gives_the_same_bytes():
-    evaluation = make_evaluation(two_windows(), figures=FIGURES, ranking=RANKING)
+    evaluation = make_evaluation(two_windows(), model_figures=FIGURES, ranking=RANKING)
     assert to_json(evaluation) == to_json(evaluation)
     assert json.loads(to_json(evaluation)) == to_document(evaluation)
 

@@ -90,7 +90,7 @@ def test_the_page_is_one_file_that_asks_nobody_for_anything():
     result = make_result(
         make_case(windows=windows), (Episode(at(25), at(28), 0.9, 0),), verdicts=[make_verdict(at(25))]
     )
-    html = render_report(make_evaluation(result, figures=FIGURES, ranking=RANKING))
+    html = render_report(make_evaluation(result, model_figures=FIGURES, ranking=RANKING))
     page = Page(html)
     assert html.startswith("<!doctype html>")
     assert not {"script", "link", "img", "iframe", "object", "embed", "use", "image"} & set(page.tags)
@@ -113,7 +113,9 @@ def test_the_summary_table_comes_first_and_marks_the_best_with_a_word():
 
 def test_tables_have_headings_with_a_scope_and_pictures_a_title_and_a_description():
     windows = (LabelledWindow(at(20), at(30)),)
-    html = render_report(make_evaluation(make_result(make_case(windows=windows)), figures=FIGURES, ranking=RANKING))
+    html = render_report(
+        make_evaluation(make_result(make_case(windows=windows)), model_figures=FIGURES, ranking=RANKING)
+    )
     assert all('scope="' in heading for heading in re.findall(r"<th[ >][^>]*>?", html))
     [picture] = re.findall(r'<svg class="picture".*?</svg>', html, re.DOTALL)
     root = ET.fromstring(picture)
@@ -142,7 +144,7 @@ def test_text_from_outside_is_text_wherever_it_stands():
     )
     html = render_report(
         make_evaluation(
-            result, data=HOSTILE, model=HOSTILE, command=HOSTILE, rows=(row,), figures=FIGURES, ranking=ranking
+            result, data=HOSTILE, model=HOSTILE, command=HOSTILE, rows=(row,), model_figures=FIGURES, ranking=ranking
         )
     )
     page = Page(html)
@@ -345,7 +347,7 @@ def test_verdicts_reached_during_alerts_are_kept_before_calm_ones():
 def test_the_words_of_verdicts_stand_beneath_the_picture():
     verdicts = [make_verdict(at(i), f"Summary {i}.") for i in range(40)]
     result = make_result(make_case(), verdicts=verdicts)
-    page = Page(render_report(make_evaluation(result, figures=FIGURES)))
+    page = Page(render_report(make_evaluation(result, model_figures=FIGURES)))
     assert "Summary 0. Probable cause: A runaway process. Look at next: Look at it." in page.text
     assert "cpu 0.90 spike not grounded : so high" in page.text
     assert "28 more verdicts" in page.text
@@ -366,6 +368,7 @@ def test_faults_of_an_experiment_are_flagged_and_its_ranking_is_told():
     html = render_report(make_evaluation(result, rows=(), ranking=RANKING))
     page = Page(html)
     assert "2014-04-01 04:10 cpu in cart-1" in page.text
+    assert "<span>1 fault</span>" in html
     assert "combined 4 1 (25 %) 3 (75 %) 2" in page.text
     assert "2 of 9 ad-1, cart-1 right: CPU" in page.text
     assert "Detectors" not in page.text

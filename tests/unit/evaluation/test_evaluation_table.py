@@ -56,15 +56,15 @@ def test_nobody_is_the_best_where_nothing_was_found():
 
 
 def test_the_figures_of_the_model_are_told_in_words():
-    lines = printed(make_evaluation(figures=FIGURES)).splitlines()
+    lines = printed(make_evaluation(model_figures=FIGURES)).splitlines()
     assert lines[-3:] == [
         "the model: 812 calls in 85 min, 912,000 prompt and 81,200 output tokens",
         "  3 unreadable, 4 % not grounded, calibration error 0.112",
         "  decisions changed: 31 for better, 6 for worse",
     ]
     nothing = replace(FIGURES, calls=1, ungrounded_share=None, calibration_error=None)
-    assert "1 call in" in printed(make_evaluation(figures=nothing))
-    assert "- not grounded, calibration error -" in printed(make_evaluation(figures=nothing))
+    assert "1 call in" in printed(make_evaluation(model_figures=nothing))
+    assert "- not grounded, calibration error -" in printed(make_evaluation(model_figures=nothing))
 
 
 def test_the_ranking_is_told_for_each_detector_and_each_fault():

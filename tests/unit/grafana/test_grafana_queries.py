@@ -196,6 +196,13 @@ def test_an_annotations_query_asks_for_what_there_is(uid: str, annotation: dict[
     assert annotation["titleFormat"]
 
 
+def test_no_event_falls_between_two_steps_of_an_annotation():
+    """Grafana asks about a long range in long steps: what looks back less far than one step misses what happened in it."""
+    spans = [span for _, one in ANNOTATIONS for span in re.findall(r"\[([^]]+)\]|offset (\S+)", one["expr"])]
+    assert len(spans) > 4
+    assert {"".join(span) for span in spans} == {"$__rate_interval"}
+
+
 @pytest.mark.parametrize("uid", DASHBOARDS)
 def test_the_queries_of_variables_ask_for_what_there_is(uid: str):
     for one in variables(DASHBOARDS[uid]):

@@ -96,6 +96,15 @@ def test_lists_can_be_narrowed_to_a_watch_and_a_time(journal):
     assert journal.list(limit=0) == []
 
 
+def test_records_are_found_by_the_server_that_was_asked(journal):
+    for number, server in enumerate(("desk", "attic", "desk")):
+        journal.put(record(number, server=server))
+    journal.put(record(3))
+    assert ids(journal.list(server="desk")) == ["v2", "v0"]
+    assert ids(journal.list(server="desk", since=1.0)) == ["v2"]
+    assert journal.list(server="gone") == []
+
+
 @pytest.mark.parametrize("size", [1, 2, 3, 10])
 def test_pages_follow_each_other_without_gap_or_repetition(journal, size):
     """Also where many records are of one moment, and while newer ones arrive."""

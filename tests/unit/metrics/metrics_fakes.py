@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from plain_verdict import plain_verdict
 from prometheus_client import CollectorRegistry, generate_latest
 
 from exporter.board import Board, HeartbeatState, ReloadState, ScoreTable, WatchPicture
@@ -67,28 +68,7 @@ def make_prediction(**changes: Any) -> Prediction:
 
 
 def make_verdict(score: float | None, at: float) -> Verdict:
-    return Verdict(
-        id="v1",
-        watch="nodes",
-        group=(),
-        at=at,
-        outcome="ok",
-        model="qwen",
-        server="desk",
-        group_score=score,
-        summary="",
-        cause="",
-        next_steps="",
-        findings=(),
-        problems=(),
-        facts=(),
-        prompt="",
-        answer="",
-        shown=1,
-        dropped=0,
-        prompt_tokens_estimated=10,
-        predictions=(),
-    )
+    return plain_verdict(watch="nodes", at=at, group_score=score)
 
 
 def make_servers() -> dict[str, ServerHealth]:

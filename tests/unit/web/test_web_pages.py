@@ -11,6 +11,7 @@ from web_fakes import DB1, FS, NOW, FakeJournal, make_app, make_board, make_grou
 from werkzeug.test import Client
 
 from exporter.alerting.alert import Alert, Subject, Words
+from exporter.config.watches import HEARTBEAT_WATCH
 from exporter.lmstudio.wire import ChatRequest
 from exporter.reasoning.pictures import picture_of
 from exporter.web.verdicts import pins
@@ -75,6 +76,19 @@ def test_tables_fields_and_pictures_are_labelled(path: str):
 
 
 @pytest.mark.parametrize(
+    "path", ["/", "/verdicts", "/verdicts?watch=checkout", "/config", "/docs/metrics", "/docs/runbooks"]
+)
+def test_the_menu_marks_the_page_that_is_shown(path: str):
+    marked = [told["href"] for _, told in outline(path).tags if told.get("aria-current") == "page"]
+    assert marked == [path.partition("?")[0]]
+
+
+@pytest.mark.parametrize("path", ["/watches/node-health", "/servers/desk", "/verdicts/v-41"])
+def test_the_menu_marks_no_page_that_it_does_not_list(path: str):
+    assert not any("aria-current" in told for _, told in outline(path).tags)
+
+
+@pytest.mark.parametrize(
     ("path", "refreshed"), [("/", True), ("/watches/node-health", True), ("/verdicts/v-41", False)]
 )
 def test_without_a_script_what_changes_is_loaded_again(path: str, refreshed: bool):
@@ -106,6 +120,26 @@ def test_the_watch_page_shows_its_verdicts_over_time_with_links():
     assert 'href="/verdicts/v-41"' in lane
     assert "score 0.85, ungrounded" in lane
     assert 'aria-label="Verdicts on instance=db2:9100"' in text
+
+
+@pytest.mark.parametrize(("groups", "words"), [(10, ""), (11, "1 more group with"), (40, "30 more groups with")])
+def test_the_timeline_shows_ten_groups_and_says_how_many_more_there_are(groups: int, words: str):
+    made = [verdict(f"v-{n}", "node-health", (("instance", f"h{n}"),), NOW - 60 * n) for n in range(groups)]
+    text = Client(make_app(journal=FakeJournal(made))).get("/watches/node-health").text
+    assert text.count('aria-label="Verdicts on instance=h') == 10
+    assert 'aria-label="Verdicts on instance=h9"' in text
+    assert words in text
+    assert ("older verdicts" in text) == bool(words)
+
+
+def test_a_thousand_targets_in_trouble_do_not_fill_the_page():
+    board = make_board()
+    down = board.sources["nodes", "db3:9100"]
+    sources = {("nodes", f"h{n}"): replace(down, target=f"h{n}:9100") for n in range(1000)}
+    text = Client(make_app(replace(board, sources=sources))).get("/").text
+    assert text.count("no answer in 10 s") == 10
+    assert '990 more: <a href="/api/v1/status">all targets as JSON</a>' in text
+    assert "more: <a" not in Client(make_app(board)).get("/").text
 
 
 def test_the_verdict_page_shows_the_window_as_it_was_with_the_cited_value_marked():
@@ -211,15 +245,43 @@ def test_the_status_tells_by_its_etag_whether_people_would_see_something_new():
     assert tag.startswith('W/"')
     again = client.get("/api/v1/status", headers={"If-None-Match": tag})
     assert (again.status_code, again.data, again.headers["ETag"]) == (304, b"", tag)
-    desk, watch = board.servers["desk"], board.watches["checkout"]
-    polled = {**board.servers, "desk": replace(desk, polled_at=NOW, poll_duration_seconds=9.0)}
-    gone = {**board.servers, "desk": replace(desk, models=())}
-    screened = {**board.watches, "checkout": replace(watch, at=NOW)}
-    boards = [replace(board, servers=polled), replace(board, servers=gone), replace(board, watches=screened)]
-    tags = [Client(make_app(one)).get("/api/v1/status").headers["ETag"] for one in boards]
-    assert [other == tag for other in tags] == [True, False, False]
     assert Client(make_app(board, journal=FakeJournal())).get("/api/v1/status").headers["ETag"] != tag
     assert first.json["data"]["newest_verdict"]["id"] == "v-41"
+
+
+QWEN = make_board().servers["desk"].models[0]
+
+
+@pytest.mark.parametrize(
+    ("changes", "same"),
+    [
+        ({"polled_at": NOW - 2, "poll_duration_seconds": 9.0}, True),
+        ({"models": (replace(QWEN, ttl_remaining_seconds=2390.0, last_used_at=NOW),)}, True),
+        ({"models": (replace(QWEN, ttl_remaining_seconds=2300.0),)}, False),
+        ({"models": (replace(QWEN, status="idle"),)}, False),
+        ({"models": ()}, False),
+        ({"polled_at": NOW + 58}, False),
+    ],
+)
+def test_a_poll_that_found_everything_as_it_was_is_new_once_a_minute(changes: dict[str, Any], same: bool):
+    """An open page says how long ago a server was polled: that must not grow old while nothing else happens."""
+
+    def tag(**more: Any) -> str:
+        desk = replace(make_board().servers["desk"], **{"polled_at": NOW - 4, "models": (QWEN,), **more})
+        return Client(make_app(make_board(servers={"desk": desk}))).get("/api/v1/status").headers["ETag"]
+
+    assert (tag(**changes) == tag()) == same
+
+
+def test_a_screening_is_new_but_not_that_of_the_heartbeat_which_no_page_shows():
+    board = make_board()
+    beating = {**board.watches, HEARTBEAT_WATCH: replace(board.watches["checkout"], name=HEARTBEAT_WATCH)}
+    watches = {**board.watches, "checkout": replace(board.watches["checkout"], at=NOW)}
+    tags = {
+        Client(make_app(one)).get("/api/v1/status").headers["ETag"]
+        for one in (board, replace(board, watches=watches), replace(board, watches=beating))
+    }
+    assert len(tags) == 2
 
 
 @pytest.mark.parametrize("path", ["/", "/watches/node-health", "/servers/desk", "/verdicts"])

@@ -23,6 +23,7 @@ from web_fakes import (
 )
 from werkzeug.test import Client, TestResponse
 
+from exporter import __version__
 from exporter.board import Board, ReloadState, WatchPicture
 from exporter.errors import ConfigError, TransientError
 from exporter.lmstudio.wire import Model, ServerHealth
@@ -56,7 +57,9 @@ def scripts_in(page: str) -> list[str]:
 def test_pages_are_html_that_needs_no_script(client: Client, path: str):
     response = client.get(path)
     assert (response.status_code, response.mimetype) == (200, "text/html")
-    assert scripts_in(response.text) == ['src="/static/refresh.js?0.1.0" defer'], "our own file, and nothing inline"
+    assert scripts_in(response.text) == [f'src="/static/refresh.js?{__version__}" defer'], (
+        "our own file, and nothing inline"
+    )
     assert " style=" not in response.text, "the content security policy forbids inline styles"
     assert "{{" not in response.text
 
@@ -208,7 +211,8 @@ def test_errors_are_a_page_for_browsers_and_a_line_for_programs(client: Client, 
         ("/api/v1/verdicts?limit=-1", "GET", 400, "'-1'"),
         ("/api/v1/verdicts?limit=many", "GET", 400, "'many'"),
         ("/api/v1/verdicts?limit=²", "GET", 400, "limit"),
-        ("/api/v1/verdicts?since=yesterday", "GET", 400, "since must be Unix seconds or a time like"),
+        ("/api/v1/verdicts?since=yesterday", "GET", 400, "since must be Unix seconds, a time with its zone like"),
+        ("/api/v1/verdicts?since=2026-01-31T12:00:00", "GET", 400, "a time with its zone"),
         ("/api/v1/verdicts?since=nan", "GET", 400, "since"),
         ("/api/v1/verdicts?outcome=fine", "GET", 400, "outcome must be one of ok, ungrounded, invalid"),
         ("/api/v1/verdicts?anomalous=perhaps", "GET", 400, "anomalous must be true or false, not 'perhaps'"),

@@ -15,7 +15,9 @@ from cryptography.hazmat.primitives import serialization
 
 from exporter.errors import ConfigError
 from exporter.web import security
-from exporter.web.security import Authenticator, WebConfig, WebConfigFile, ssl_context
+from exporter.web.security import Authenticator, WebConfigFile
+from exporter.web.tls import ssl_context
+from exporter.web.webconfig import WebConfig
 
 TESTDATA = Path(__file__).parents[2] / "testdata" / "web"
 

@@ -71,6 +71,23 @@ def test_states_follow_from_events_and_end_as_the_newest_poll_found_them(
     assert lanes(health, events) == told
 
 
+@pytest.mark.parametrize(
+    ("started", "events", "begins"),
+    [
+        (90.0, [], 90.0),
+        (90.0, [Event("desk", "server_up", NOW - 5000, {})], 5000.0),
+        (200_000.0, [], 86_400.0),
+        (90.0, [Event("desk", "server_up", NOW - 50, {})], 90.0),
+    ],
+)
+def test_nothing_is_told_of_the_time_before_anybody_looked(started: float, events: list[Event], begins: float):
+    journal = FakeJournal()
+    journal.happened = events
+    app = make_app(make_board(started_at=NOW - started), journal=journal)
+    states = Client(app).get("/api/v1/servers/desk").json["data"]["states"]
+    assert {NOW - lane["spans"][0]["begin"] for lane in states} == {begins}
+
+
 def test_the_page_shows_models_states_events_and_failures():
     text = Client(make_app()).get("/servers/desk").text
     for words in ("qwen3-8b", "16.4 k", "unloads in 40 min", "not loaded", "unloaded", "no answer within 2 min"):
@@ -84,9 +101,33 @@ def test_a_server_that_is_down_says_why():
     assert "Its models are not known while it is down." in text
 
 
-def test_failures_of_other_servers_are_not_shown():
-    other = verdict("v-1", "w", (), NOW, outcome="timeout", server="attic", problems=("lost",))
-    assert "lost" not in Client(make_app(journal=FakeJournal([other]))).get("/servers/desk").text
+def failed(number: int, server: str, before: float = 0.0):
+    return verdict(
+        f"v-{number}",
+        "w",
+        (),
+        NOW - before,
+        outcome="timeout",
+        server=server,
+        summary="",
+        problems=(f"lost on {server}",),
+    )
+
+
+def test_failures_of_another_server_neither_show_nor_hide_the_servers_own():
+    journal = FakeJournal([*(failed(number, "attic", number) for number in range(60)), failed(99, "desk", 900)])
+    text = Client(make_app(journal=journal)).get("/servers/desk").text
+    assert "lost on desk" in text
+    assert "lost on attic" not in text
+
+
+def test_failures_are_those_of_the_time_shown_and_not_more_than_20():
+    journal = FakeJournal([failed(number, "desk", number * 2000) for number in range(60)])
+    client = Client(make_app(journal=journal))
+    assert client.get("/servers/desk").text.count("lost on desk") == 20
+    assert len(client.get("/api/v1/servers/desk").json["data"]["failures"]) == 20
+    old = FakeJournal([failed(1, "desk", 90_000)])
+    assert "None in the last 24 hours." in Client(make_app(journal=old)).get("/servers/desk").text
 
 
 def test_without_a_journal_the_server_is_shown_all_the_same():
@@ -94,9 +135,13 @@ def test_without_a_journal_the_server_is_shown_all_the_same():
         def events(self, **_query: Any):
             raise TransientError("locked")
 
-    response = Client(make_app(journal=Broken())).get("/servers/desk")
-    assert response.status_code == 200
-    assert "Nothing in the last 24 hours." in response.text
+    client = Client(make_app(journal=Broken()))
+    text = client.get("/servers/desk").text
+    assert "qwen3-8b" in text
+    assert "The journal cannot be read" in text
+    assert "last 24 hours" not in text, "what cannot be read may have happened"
+    answer = client.get("/api/v1/servers/desk")
+    assert (answer.status_code, answer.json["status"]) == (503, "error")
 
 
 def test_the_landing_page_leads_to_servers_with_any_name():
