@@ -48,7 +48,7 @@ def _parser() -> argparse.ArgumentParser:
     added = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_run(added.add_parser("run", help="watch, judge and serve until stopped"))
     _add_check(added.add_parser("check", help="validate the configuration and summarise it"))
-    _add_status(added.add_parser("status", help="show the servers and their models"))
+    _add_status(added.add_parser("status", help="show servers, models and watches"))
     _add_once(added.add_parser("once", help="collect, judge once, print the verdicts"))
     _add_demo(added.add_parser("demo", help="show everything on this machine; needs no LM Studio"))
     _add_embedded(added.add_parser("embedded", help="serve a small model as LM Studio would, for those without it"))

@@ -4,7 +4,7 @@ from exporter.metrics.row import Row, counter, gauge, histogram, info
 from exporter.metrics.rows_lmstudio import CALL_BUCKETS
 
 _SERIES = ("watch", "metric")
-_SCORE = "from 0 to 1; 0.5 is the boundary, above it is anomalous; no series where there is no verdict: absent is not 0"
+_SCORE = "from 0 to 1; 0.5 is the boundary, from there on it is anomalous; no series where there is no verdict: absent is not 0"
 
 
 def _score(name: str, text: str) -> Row:

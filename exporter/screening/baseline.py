@@ -108,6 +108,11 @@ class Baseline:
         return unit
 
 
+def guard_of(instants: int, judged: int) -> int:
+    """How many of the newest of so many instants are not part of the history."""
+    return max(judged, instants // _GUARD_SHARE)
+
+
 def baseline_of(
     values: FloatArray, times: FloatArray, policy: Policy, settings: Settings, *, remembered: Past, boundary: float
 ) -> Baseline:
@@ -127,7 +132,7 @@ def baseline_of(
     instants = values.shape[1]
     absent = np.isnan(values)
     gaps = bool(absent.any())
-    guard = max(settings.judged, instants // _GUARD_SHARE)
+    guard = guard_of(instants, settings.judged)
     clean = np.clip(values, -LARGEST, LARGEST)
     history = clean[:, : instants - guard]
     forgotten = _forget_invalid(history, policy)

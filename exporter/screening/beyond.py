@@ -42,7 +42,7 @@ def beyond(baseline: Baseline) -> Detection:
         present = reached.tops if up[row] else reached.bottoms
         extreme = past.expected.high if up[row] else past.expected.low
         return beyond_text(
-            hours=HOURS[length - 1] if length else 0,
+            hours=HOURS[length - 1] * past.slot_hours if length else 0,
             value=_real(present[length, row], baseline, row),
             extreme=_real(extreme[length, row], baseline, row),
             above=bool(up[row]),

@@ -60,7 +60,7 @@ def format_span(seconds: float) -> str:
     for from_, size, name in _SPANS:
         if seconds >= from_:
             return f"{format_number(round(seconds / size, 1))} {name}"
-    return f"{format_number(seconds)} s"
+    return f"{format_number(round(seconds, 1) if seconds >= 1 else seconds)} s"
 
 
 def numbers_in(text: str) -> tuple[float, ...]:

@@ -31,6 +31,7 @@ from exporter.screening.slots import (
     MEAN_HIGH,
     MEAN_LOW,
     MINIMUM,
+    SLOT_SECONDS,
     SURPRISE,
     Code,
     slot_seconds,
@@ -111,6 +112,7 @@ class History:
             season_low=self._band[0, :rows],
             season_high=self._band[1, :rows],
             days=expected.count * self._length / DAY,
+            slot_hours=self._length / SLOT_SECONDS,
         )
 
     def learn(self, surprise: FloatArray, alarmed: BoolArray, over: BoolArray) -> None:

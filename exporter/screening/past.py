@@ -39,6 +39,8 @@ class Past:
     season_high: FloatArray
     days: FloatArray
     """[rows]: how many days taught it."""
+    slot_hours: float
+    """How many hours each hour of `HOURS` really is: more than 1 where the interval is longer than an hour."""
 
     @property
     def ready(self) -> BoolArray:
@@ -60,6 +62,7 @@ class Past:
             season_low=self.season_low[which],
             season_high=self.season_high[which],
             days=self.days[which],
+            slot_hours=self.slot_hours,
         )
 
     @classmethod
@@ -73,4 +76,5 @@ class Past:
             season_low=nothing,
             season_high=nothing,
             days=np.zeros(rows),
+            slot_hours=1.0,
         )

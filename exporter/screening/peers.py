@@ -6,7 +6,7 @@ from typing import Self
 
 import numpy as np
 
-from exporter.screening.baseline import LARGEST
+from exporter.screening.baseline import LARGEST, guard_of
 from exporter.screening.detection import Detection, KindArray, direction_kind
 from exporter.screening.evidence_shape import Apart, apart_text
 from exporter.screening.ordered import medians
@@ -18,7 +18,6 @@ from exporter.series.frame import FloatArray, IntArray
 _FEWEST_PEERS = 4
 _STRETCHES = 32
 _FEWEST_STRETCHES = 8
-_GUARD_SHARE = 16
 _STRAY = 4
 """Up to one in so many peers may leave at the same time, at least one."""
 _STEPS_FLOOR = 4.0
@@ -121,7 +120,7 @@ def peers(values: FloatArray, times: FloatArray, peer: IntArray, policy: Policy,
         judged: how many of the newest instants are judged.
     """
     series, instants = values.shape
-    guard = max(judged, instants // _GUARD_SHARE)
+    guard = guard_of(instants, judged)
     stretches = min(_STRETCHES, (instants - guard) // judged)
     log_tail, kind = np.zeros(series), np.zeros(series, dtype=np.int8)
     tables = list(_sets(peer, stretches + 1)) if stretches >= _FEWEST_STRETCHES else []

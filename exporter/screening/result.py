@@ -24,7 +24,7 @@ KINDS: tuple[Kind, ...] = (
 """The order is the code: arrays of kinds hold indices into it, -1 for none."""
 
 THRESHOLD = 0.5
-"""The boundary of every score: above it is anomalous."""
+"""The boundary of every score: from it on a series is anomalous."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,7 +35,7 @@ def seasonal(baseline: Baseline) -> Detection:
             float(one[row] * past.code.scale[row] + past.code.offset[row])
             for one in (past.season_low, hour, past.season_high)
         )
-        return seasonal_text(value=value, low=low, high=high, unit=unit)
+        return seasonal_text(hours=past.slot_hours, value=value, low=low, high=high, unit=unit)
 
     kind = np.full(oddness.size, SEASONAL_BREAK, dtype=np.int8)
     log_tail = log_of_oddness(np.nan_to_num(oddness), baseline.boundary, baseline.sensitivity_days)

@@ -166,7 +166,8 @@ def _reason(kind: Kind, causes: tuple[BaseException, ...]) -> str:
     """The words of the innermost cause of this kind: the outer layers repeat the URL with its query."""
     types = dict(_TYPES).get(kind, (BaseException,)) if kind != "proxy" else (BaseException,)
     innermost = [cause for cause in causes if isinstance(cause, types)][-1]
-    return f"{_TITLES.get(kind, 'the answer cannot be used')}: {_words(innermost) or type(innermost).__name__}"
+    title, words = _TITLES.get(kind, "the answer cannot be used"), _words(innermost) or type(innermost).__name__
+    return title if words.lower() == title else f"{title}: {words}"
 
 
 def _words(error: BaseException) -> str:

@@ -8,7 +8,9 @@ import numpy as np
 from exporter.board import WatchStateName
 from exporter.config.model import Watch
 from exporter.reasoning.verdict import Verdict
+from exporter.screening.baseline import Settings, guard_of
 from exporter.screening.result import ScreenResult
+from exporter.series.frame import Frame
 from exporter.watching.tables import Members
 
 
@@ -64,9 +66,18 @@ def _wanting(watch: Watch, screened: Screened) -> str:
     """What scores wait for."""
     if watch.screen == "pushdown":
         return "the ruler has no baseline yet: it needs 36 hours of values"
-    longest = max(len(result.frame.times) for result in screened.results)
-    needed = max(of.settings.judged + of.settings.min_history for of in screened.members)
-    return f"{longest} instants collected, scores need about {needed}"
+    most, needed = max(
+        _values_and_need(result.frame, of.settings)
+        for result, of in zip(screened.results, screened.members, strict=True)
+    )
+    return f"no series has more than {most} values in the window, scores need about {needed}"
+
+
+def _values_and_need(frame: Frame, settings: Settings) -> tuple[int, int]:
+    """How many values the fullest series of a target has, and from how many on it has a score."""
+    there = ~np.isnan(frame.values)
+    answered = int(np.count_nonzero(there.any(axis=0)))
+    return int(there.sum(axis=1).max(initial=0)), guard_of(answered, settings.judged) + settings.min_history
 
 
 def _joined(*reasons: str) -> str:

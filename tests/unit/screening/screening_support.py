@@ -154,6 +154,7 @@ def past_of(rows=1, *, offset=0.0, scale=1.0, hours=24 * 14, means=None, season=
         season_low=np.full(rows, float(season[0])),
         season_high=np.full(rows, float(season[1])),
         days=np.full(rows, hours / 24.0),
+        slot_hours=1.0,
     )
 
 

@@ -140,6 +140,26 @@ def test_the_words_tell_what_counts_most_with_its_numbers():
     assert beyond(baseline_with(past_of(), [[5.0]])).words(0, "") is None
 
 
+@pytest.mark.parametrize(
+    ("interval", "span"),
+    [
+        pytest.param(900.0, "6 hours", id="several values an hour"),
+        pytest.param(3600.0, "6 hours", id="a value an hour"),
+        pytest.param(5400.0, "9 hours", id="a value each hour and a half"),
+        pytest.param(7200.0, "12 hours", id="a value each two hours"),
+    ],
+)
+def test_the_words_name_the_span_that_was_averaged(interval, span):
+    """A level that has just stood for six slots, each an hour or one interval."""
+    slots = max(interval, 3600.0)
+    values = noise(1, round(14 * 24 * 3600.0 / interval))
+    values[0, -round(6 * slots / interval) :] = 116.0
+    last = followed(values, interval=interval).results[-1]
+    texts = [fact.text for fact in last.evidence(0) if fact.detector == "beyond"]
+    assert len(texts) == 1
+    assert texts[0].startswith(f"the mean of the last {span} is ")
+
+
 def test_rows_are_judged_apart():
     baseline = baseline_with(past_of(3), [[5.0], [12.0], [-1.0]])
     assert oddness(beyond(baseline), baseline) == pytest.approx([counted((excess, 0, 0)) for excess in (0, 0.2, 0.1)])

@@ -82,7 +82,16 @@ def test_values_carry_their_unit(value, unit, text):
 
 @pytest.mark.parametrize(
     ("seconds", "text"),
-    [(0, "0 s"), (45, "45 s"), (119, "119 s"), (210, "3.5 min"), (7200, "2 h"), (14 * 86400, "14 d")],
+    [
+        (0, "0 s"),
+        (0.25, "0.25 s"),
+        (6.999, "7 s"),
+        (45, "45 s"),
+        (119, "119 s"),
+        (210, "3.5 min"),
+        (7200, "2 h"),
+        (14 * 86400, "14 d"),
+    ],
 )
 def test_spans_are_told_in_the_unit_that_suits_them(seconds, text):
     assert format_span(seconds) == text

@@ -1,5 +1,7 @@
 """A break with the daily shape, by hand and over days."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from screening_support import baseline_with, followed, noise, past_of
@@ -68,6 +70,11 @@ def test_the_words_tell_the_band():
     )
     assert KINDS[detection.kind[0]] == "seasonal_break"
     assert seasonal(baseline_with(past_of(**SHAPED), [[5.0]])).words(0, "") is None
+
+
+def test_the_words_name_the_interval_where_it_is_longer_than_an_hour():
+    past = replace(past_of(means=(9, 5), season=(4.0, 6.0), **SHAPED), slot_hours=2.0)
+    assert seasonal(baseline_with(past, [[5.0]])).words(0, "").startswith("the mean of the last 2 hours is 9; ")
 
 
 def shaped_days(days, seed=1, rows=1):

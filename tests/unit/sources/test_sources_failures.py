@@ -67,6 +67,11 @@ def test_the_innermost_cause_decides_however_deep_it_is_wrapped(cause, kind):
         assert "hunter2" not in str(error)
 
 
+def test_what_the_system_says_is_told_once():
+    text = str(translate(ConnectionRefusedError(errno.ECONNREFUSED, "Connection refused"), Call(60), URL))
+    assert text.lower().count("connection refused") == 1
+
+
 def test_a_call_past_its_deadline_timed_out_whatever_broke_first():
     call = Call(0)
     call.reach("waiting for the first byte")

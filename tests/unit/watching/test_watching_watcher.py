@@ -133,6 +133,16 @@ def test_the_state_says_why_there_is_no_score(frames, troubles, state):
     assert (picture.reason != "") == (state != "ok" or bool(troubles))
 
 
+def test_a_watch_that_warms_up_tells_how_many_values_it_has_and_needs():
+    """A source that is asked for the whole window answers with all of its instants, also those before the first value."""
+
+    def young(count):
+        return World().tick(frame({"x": [math.nan] * 240, "y": [math.nan] * (240 - count) + calm(count)}))
+
+    assert young(10).reason.startswith("no series has more than 10 values in the window, scores need about 11")
+    assert young(11).state == "ok"
+
+
 def test_a_verdict_about_an_episode_ends_with_it():
     world = World(reason={"when": "suspicious", "every": "30m", "cooldown": "1m"})
     world.tick(frame({"x": spiking()}))
