@@ -115,9 +115,10 @@ class Prometheus:
         """End it."""
         self._stack.close()
 
-    def query(self, expression: str) -> list[dict[str, Any]]:
-        """The result of an instant query."""
-        status, text = fetch(f"{self.url}/api/v1/query?{urllib.parse.urlencode({'query': expression})}")
+    def query(self, expression: str, at: float | None = None) -> list[dict[str, Any]]:
+        """The result of an instant query, now or at a time (Unix seconds)."""
+        asked = {"query": expression} if at is None else {"query": expression, "time": at}
+        status, text = fetch(f"{self.url}/api/v1/query?{urllib.parse.urlencode(asked)}")
         assert status == 200, text
         result: list[dict[str, Any]] = json.loads(text)["data"]["result"]
         return result

@@ -62,10 +62,10 @@ def recorded(past: Plant) -> dict[str, tuple[np.ndarray, np.ndarray]]:
         "hourly_avg1h": hourly,
         "min1h_avg1h": means.min(axis=2),
         "max1h_avg1h": means.max(axis=2),
-        "avg6h": six,
     }
-    recent = past.times > past.times[-1] - 3 * HOUR
+    recent = past.times > past.times[-1] - 7 * HOUR
     found = {f"lmwatch:input:{name}": (past.times[ends], of) for name, of in summaries.items()}
+    found["lmwatch:input:avg6h"] = past.times[ends[2:]], six[:, 2:]
     return {"lmwatch:input": (past.times[recent], values[:, recent]), **found}
 
 

@@ -13,16 +13,7 @@ import numpy as np
 import pytest
 from lmwatch_process import lmwatch
 from real_programs import ROOT, Prometheus, eventually, fetch, free_port, program, running
-from recorded_past import DAY, HOUR, STEP, backfill, exposition, labels_of, plant, recorded
-
-from exporter.config.model import Selection
-from exporter.screening.baseline import Settings, baseline_of
-from exporter.screening.beyond import beyond
-from exporter.screening.history import History
-from exporter.screening.past import trust_of
-from exporter.screening.policy import policy_of
-from exporter.screening.tails import log_boundary
-from exporter.series.labels import Series
+from recorded_past import HOUR, backfill, exposition, labels_of, plant, recorded
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
 
@@ -177,44 +168,6 @@ def recorded_oddness(ruler):
     for sample in eventually(lambda: whole(later), seconds=60, what="a distance of every series"):
         found[int(sample["metric"]["series"])] = float(sample["value"][1])
     return found
-
-
-def local_oddness(past):
-    """[series]: what `beyond` says of the same minutes with a history kept here."""
-    series = tuple(Series("x", (("series", str(row)),)) for row in range(SERIES))
-    history = History(STEP, 14 * DAY)
-    last = past.times.size
-    hours = np.flatnonzero(past.times % HOUR == 0).tolist()  # a piece is of one hour, as where a history is filled
-    for end in sorted({*range(60, last, 5), *hours[1:], last}):
-        seen = slice(max(0, end - 90), end)
-        remembered = history.advance(series, past.times[seen], past.values[:, seen])
-        # As while an episode goes on: what is judged does not teach.
-        lifted = (past.height > 0) & (past.times[end - 1] > past.times[-1] - HOUR / 2)
-        history.learn(np.full(SERIES, np.nan), lifted, np.zeros(SERIES, dtype=np.bool_))
-    policy = policy_of([Selection(series="x")], np.zeros(SERIES, dtype=np.intp))
-    boundary = log_boundary(STEP, 30.0)
-    baseline = baseline_of(
-        past.values[:, seen], past.times[seen], policy, Settings(judged=1), remembered=remembered, boundary=boundary
-    )
-    return beyond(baseline).log_tail / boundary
-
-
-@pytest.mark.parametrize("ruler", ["prometheus_ruler"], indirect=True)
-def test_the_rules_say_what_the_local_screen_says(ruler, past):
-    """Within -7 and +20 %; seen in one run: -4 to +14 %, apart from the trust.
-
-    The last 12 hours teach a history kept here and not the rules, so that these trust 4.5 days and not 5; a range comes of
-    two quantiles an hour instead of seven; and the mean of the last hour, exact in the rules, is put together here from the hour
-    that runs and a share of the one before, so that it depends on the minute of the hour.
-    """
-    local = local_oddness(past)
-    found = recorded_oddness(ruler)
-    assert (local[:LIFTED] > 0.1).all()
-    trusted, known = trust_of(np.array([4.5, 5.0])).tolist()
-    ratio = found[:LIFTED] / local[:LIFTED] * known / trusted
-    assert ((ratio > 0.93) & (ratio < 1.2)).all(), np.c_[past.height, found, local][:LIFTED]
-    assert (np.abs(found[LIFTED:]) < 1).all(), np.c_[found, local][LIFTED:]
-    assert (local[LIFTED:] < 1).all(), np.c_[found, local][LIFTED:]
 
 
 def scores(process):

@@ -34,9 +34,9 @@ def rule(record):
 
 def test_the_rules_count_with_the_numbers_of_the_screen():
     expression = rule("lmwatch:input:beyond")
-    clamped = re.findall(r"clamp\(.*? / ([\d.]+), -(\d+), (\d+)\)", expression)
-    assert [float(worth) for worth, _, _ in clamped] == _WORTH.tolist()
-    assert {float(most) for _, *mosts in clamped for most in mosts} == {_MOST}
+    counted = re.findall(r"clamp_max\(abs\(.*?\) / ([\d.]+), (\d+)\)", expression)
+    assert [float(worth) for worth, _ in counted] == _WORTH.tolist()
+    assert {float(most) for _, most in counted} == {_MOST}
     trusted, boundary = re.search(r"clamp_max\(.*days14d\[2h\]\) \+ 1\) / (\d+), 1\) / ([\d.]+)$", expression).groups()
     assert (float(trusted), float(boundary)) == (TRUSTED_DAYS + 1, _BOUNDARY)
 
@@ -45,8 +45,9 @@ def recorded_of(distances, days, policy, settings=None, closer=True):
     """One series whose values and means were between 0 and 10, and are now beyond by so many ranges of 10."""
     distances = np.array(distances, dtype=np.float64)[:, None]
     present = np.where(distances > 0, 10 + 10 * distances, np.where(distances < 0, 10 * distances, 5.0))
-    steps = np.clip(distances[:, 0] / _WORTH, -_MOST, _MOST)
-    total = steps.sum() * min((days + 1) / (TRUSTED_DAYS + 1), 1) / _BOUNDARY
+    steps = np.minimum(np.abs(distances[:, 0]) / _WORTH, _MOST)
+    sign = next((np.sign(one) for one in distances[:, 0].tolist() if one), 0.0)
+    total = sign * steps.sum() * min((days + 1) / (TRUSTED_DAYS + 1), 1) / _BOUNDARY
     frame = Frame("t", names(1), np.zeros(1, np.intp), np.array([1.7e9]), np.array([[total]]), INTERVAL)
     ends = np.zeros((LENGTHS, 1)), np.full((LENGTHS, 1), 10.0)
     one = [np.array([number]) for number in (10.0, 5.0, days)]
@@ -79,10 +80,9 @@ def test_the_same_figures_give_the_same_score_kind_and_words_as_a_history_kept_h
     assert [fact.text for fact in result.evidence(0)] == ([words] if words else [])
 
 
-@given(size=st.floats(0, 5), sign=st.sampled_from([-1, 1]), days=st.floats(1, 14))
-def test_the_recorded_sum_alone_gives_the_same_score(size, sign, days):
+@given(distances=st.tuples(DISTANCE, DISTANCE, DISTANCE), days=st.floats(1, 14))
+def test_the_recorded_sum_alone_gives_the_same_score(distances, days):
     policy = policy_of([Selection(series="load")], np.zeros(1, dtype=np.intp))
-    distances = [sign * size * share for share in (1.0, 0.5, 0.2)]
     closer, _ = recorded_of(distances, days, policy)
     alone, _ = recorded_of(distances, days, policy, closer=False)
     np.testing.assert_allclose(alone.score, closer.score, atol=1e-9)
