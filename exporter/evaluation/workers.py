@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import signal
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from typing import TypeVar
@@ -39,7 +40,7 @@ def spread(tasks: Sequence[Callable[[], _Result]], jobs: int, done: Callable[[in
         return list(results.values())
     spawn = multiprocessing.get_context("spawn")
     strangers = set(multiprocessing.active_children())
-    with ProcessPoolExecutor(workers, mp_context=spawn, initializer=_end_at_once_on_interrupt) as pool:
+    with ProcessPoolExecutor(workers, mp_context=spawn, initializer=_end_with_the_parent) as pool:
         futures = {pool.submit(task): place for place, task in enumerate(tasks)}
         try:
             for future in as_completed(futures):
@@ -58,6 +59,17 @@ def spread(tasks: Sequence[Callable[[], _Result]], jobs: int, done: Callable[[in
     return [results[place] for place in range(len(tasks))]
 
 
-def _end_at_once_on_interrupt() -> None:
-    """Workers get the terminal's interrupt too; only the parent has something to say about it."""
+def _end_with_the_parent() -> None:
+    """Workers get the terminal's interrupt too; only the parent has something to say about it.
+
+    A parent that is killed can tell them nothing: they watch for its end, or they would wait for tasks for ever.
+    """
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    threading.Thread(target=_exit_after_the_parent, name="parent-watch", daemon=True).start()
+
+
+def _exit_after_the_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)

@@ -3,6 +3,9 @@
 import math
 import multiprocessing
 import os
+import signal
+import subprocess
+import sys
 import time
 from functools import partial
 
@@ -47,3 +50,32 @@ def test_what_goes_wrong_ends_what_takes_long_at_once():
     with pytest.raises(ValueError, match="invalid literal"):
         spread(tasks, 2, lambda _: None)
     assert multiprocessing.active_children() == []
+
+
+_TWO_WORKERS = """
+import time
+from functools import partial
+
+from exporter.evaluation.workers import spread
+
+
+def held(said):
+    print(said, flush=True)
+    time.sleep(3600.0)
+
+
+if __name__ == "__main__":
+    spread([partial(held, "at work")] * 2, 2, lambda _: None)
+"""
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
+def test_workers_end_with_a_parent_that_is_killed(tmp_path, how):
+    """Output that ends says that nobody is left who could write any."""
+    program = tmp_path / "two_workers.py"
+    program.write_text(_TWO_WORKERS)
+    with subprocess.Popen([sys.executable, program], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as parent:
+        assert [parent.stdout.readline() for _ in range(2)] == [b"at work\n"] * 2
+        parent.send_signal(how)
+        assert parent.stdout.read() == b""
+    assert parent.returncode == -how
