@@ -28,6 +28,7 @@ _ALL_ADDRESSES = "0.0.0.0"  # noqa: S104 - compared with, not listened on
 _KEPT_REQUESTS = 1000
 _PREDICTS = ("/chat", "/completions", "/responses", "/messages")
 _GREETING = "/lmstudio-greeting"
+_ANTHROPIC = "/v1/messages"
 _V0_MODEL = "/api/v0/models/"
 _DOWNLOAD_STATUS = "/api/v1/models/download/status/"
 _VERSIONS = {"v1": "0.4.24", "v0": "0.3.30", "openai": ""}
@@ -42,7 +43,7 @@ class StudioServer:
         models: what is on disk. An engine stands for its model and is loaded from the start, to stay.
         host: the IPv4 address to listen on.
         port: to listen on; 0 takes a free one and keeps it when started again.
-        api_token: what `Authorization: Bearer` must carry; None lets everybody in.
+        api_token: what `Authorization: Bearer` must carry, or `x-api-key` on Anthropic's route; None lets everybody in.
         jit: whether a request loads the model that it names.
         ttl_seconds: how long a model loaded by a request stays without another.
         evict: whether it goes when a request loads the next one.
@@ -50,7 +51,7 @@ class StudioServer:
             with /v1 alone.
         clock: for times to live and timestamps.
         faults: what goes wrong; kept as `faults`.
-        keep_alive_seconds: how long a connection may be silent.
+        keep_alive_seconds: how long a connection may be silent between requests.
         slot_wait_seconds: how long a request waits for one of a model's slots.
         v0_stream_stats: whether the last chunk of a v0 stream carries `stats`.
     """
@@ -221,7 +222,9 @@ class StudioServer:
         if token is None or call.path == _GREETING:
             return
         headers = call.received.headers
-        given = headers.get("x-api-key") or headers.get("authorization", "").removeprefix("Bearer ")
+        scheme, _, given = headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "bearer":
+            given = headers.get("x-api-key", "") if call.path == _ANTHROPIC else ""
         if not hmac.compare_digest(given.encode(), token.encode()):
             raise unauthorized()
 

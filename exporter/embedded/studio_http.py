@@ -11,7 +11,7 @@ import struct
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler
 from io import BufferedIOBase
@@ -22,6 +22,8 @@ from exporter.embedded.studio_errors import ApiError
 from exporter.embedded.studio_faults import Fault
 
 _LARGEST_BODY = 32 << 20
+_REQUEST_SECONDS = 300.0
+"""How long a request that has begun may be silent: Node's default for a whole one, `server.requestTimeout`."""
 _JOIN_SECONDS = 5.0
 _WAIT_STEP_SECONDS = 0.02
 _STOP_POLL_SECONDS = 0.02
@@ -178,7 +180,6 @@ class _Handler(BaseHTTPRequestHandler):
 
     def setup(self) -> None:
         super().setup()
-        self.connection.settimeout(self.server.keep_alive_seconds)
         self.connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)
         self.server.track(self.connection)
 
@@ -189,10 +190,12 @@ class _Handler(BaseHTTPRequestHandler):
             self.server.forget(self.connection)
 
     def handle_one_request(self) -> None:
-        """Any verb goes to the same place; a connection that stays silent is closed."""
+        """Any verb goes to the same place; a connection that stays silent between requests is closed."""
         self.close_connection = True
         try:
+            self.connection.settimeout(self.server.keep_alive_seconds)
             self.raw_requestline = self.rfile.readline(65537)
+            self.connection.settimeout(_REQUEST_SECONDS)
             if not self.raw_requestline or not self.parse_request():
                 return
             received = self._receive()
@@ -242,7 +245,7 @@ class Listener(ThreadingMixIn, TCPServer):
         host: the IPv4 address to listen on.
         port: to listen on; 0 takes a free one.
         answer: called with each request, on the connection's thread.
-        keep_alive_seconds: how long a connection may stay silent before it is closed.
+        keep_alive_seconds: how long a connection may stay silent between requests before it is closed.
         headers: sent with each response.
 
     Raises:
@@ -291,10 +294,8 @@ class Listener(ThreadingMixIn, TCPServer):
         with self._lock:
             still_open = dict(self._open)
         for connection in still_open:
-            try:
+            with suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                continue
         for thread in still_open.values():
             thread.join(_JOIN_SECONDS)
 
@@ -303,7 +304,8 @@ class Listener(ThreadingMixIn, TCPServer):
         with self._lock:
             self._open[connection] = threading.current_thread()
         if self.stopping.is_set():
-            connection.shutdown(socket.SHUT_RDWR)
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
 
     def forget(self, connection: socket.socket) -> None:
         """A connection is closed."""

@@ -1,6 +1,7 @@
 """Connections: kept alive, closed when idle, cut when the server stops; the port that is kept."""
 
 import socket
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -18,7 +19,7 @@ GET = b"GET /lmstudio-greeting HTTP/1.1\r\nHost: x\r\n\r\n"
 
 @contextmanager
 def connected(port: int) -> Iterator[socket.socket]:
-    with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
         yield connection
 
 
@@ -44,6 +45,15 @@ def test_an_idle_connection_is_closed(make_studio: MakeStudio) -> None:
         connection.sendall(GET)
         assert b"Keep-Alive: timeout=0.1" in read_greeting(connection)
         assert connection.recv(1) == b""
+
+
+def test_a_request_may_come_in_more_slowly_than_a_connection_may_be_idle(make_studio: MakeStudio) -> None:
+    studio = make_studio(keep_alive_seconds=0.05)
+    with connected(studio.port) as connection:
+        connection.sendall(GET[:-2])
+        time.sleep(0.2)
+        connection.sendall(GET[-2:])
+        assert b"200 OK" in read_greeting(connection)
 
 
 def test_a_client_that_wants_no_second_request_gets_none(studio: StudioServer) -> None:
@@ -131,7 +141,7 @@ def test_many_clients_at_once(make_studio: MakeStudio) -> None:
 def test_it_listens_where_it_is_told_to_and_nowhere_else() -> None:
     with StudioServer([ScriptedEngine(["yes"])], host="127.0.0.2") as studio:
         assert studio.url == f"http://127.0.0.2:{studio.port}"
-        with socket.create_connection(("127.0.0.2", studio.port), timeout=5) as connection:
+        with socket.create_connection(("127.0.0.2", studio.port), timeout=30) as connection:
             connection.sendall(GET)
             assert b"200 OK" in read_greeting(connection)
         with pytest.raises(ConnectionRefusedError), connected(studio.port):

@@ -126,8 +126,26 @@ def test_a_token_is_asked_for_everywhere_but_at_the_greeting(make_studio: MakeSt
         )
         assert stranger.get("/lmstudio-greeting").status == 200
     assert Client(studio.port, "sk-lm-abcdefgh:0123456789").get("/api/v1/models").status == 200
-    anthropic = Client(studio.port).ask("GET", "/v1/models", headers={"x-api-key": "sk-lm-abcdefgh:0123456789"})
-    assert anthropic.status == 200
+
+
+@pytest.mark.parametrize(
+    ("headers", "path", "status"),
+    [
+        ({"x-api-key": "{token}"}, "/v1/messages", 200),
+        ({"x-api-key": "{token}"}, "/v1/chat/completions", 401),
+        ({"Authorization": "{token}"}, "/v1/chat/completions", 401),
+        ({"Authorization": "Basic {token}"}, "/v1/chat/completions", 401),
+        ({"Authorization": "bearer {token}"}, "/v1/chat/completions", 200),
+    ],
+)
+def test_a_token_comes_as_a_bearer_token_or_in_the_header_of_anthropics_route(
+    make_studio: MakeStudio, headers: dict[str, str], path: str, status: int
+) -> None:
+    token = "sk-lm-abcdefgh:0123456789"
+    client = Client(make_studio(api_token=token).port)
+    body = {"model": "scripted-1b", "max_tokens": 5, "messages": [{"role": "user", "content": "x"}]}
+    given = {name: value.format(token=token) for name, value in headers.items()}
+    assert client.ask("POST", path, body, headers=given).status == status
 
 
 def test_embeddings_are_repeatable_and_usage_is_zero(client: Client) -> None:
