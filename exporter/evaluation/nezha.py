@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -186,7 +187,7 @@ def _faults(day: Path, metrics: set[str], times: FloatArray) -> tuple[Fault, ...
     return tuple(sorted(found, key=lambda fault: fault.at))
 
 
-def _entries(file: Path, found: object) -> Iterator[Mapping[str, str]]:
+def _entries(file: Path, found: object) -> Iterator[Mapping[str, Any]]:
     """The faults of a list, or of an object with a list for each hour."""
     hours = list(found.values()) if isinstance(found, dict) else [found]
     for entry in (entry for hour in hours for entry in (hour if isinstance(hour, list) else [hour])):
@@ -196,12 +197,12 @@ def _entries(file: Path, found: object) -> Iterator[Mapping[str, str]]:
         yield entry
 
 
-def _injected_at(file: Path, entry: Mapping[str, str], times: FloatArray) -> float:
+def _injected_at(file: Path, entry: Mapping[str, Any], times: FloatArray) -> float:
     """Unix seconds of `inject_time`; of `inject_timestamp` if only that lies within the metrics."""
     try:
         at = unix_seconds(entry["inject_time"])
         other = float(entry.get("inject_timestamp", at))
-    except ValueError:
+    except (TypeError, ValueError):
         raise BadDataError(f"{file}: the times of {dict(entry)!r} cannot be read") from None
     return other if times[0] <= other <= times[-1] and not times[0] <= at <= times[-1] else at
 

@@ -96,12 +96,16 @@ def _read_machine(file: Path) -> _Machine:
         )
     if arrays["label"].shape != (len(test),):
         raise BadDataError(f"{file}: label has shape {arrays['label'].shape}; expected one entry a row of test")
-    intervals = arrays.get("fault_intervals", np.empty((0, 2))).reshape(-1, 2).astype(np.intp)
-    named = arrays.get("fault_dimensions", np.empty(0, dtype=np.str_)).tolist()
+    intervals = arrays.get("fault_intervals", np.empty((0, 2), dtype=np.intp))
+    if intervals.size and (intervals.shape[1:] != (2,) or intervals.dtype.kind not in "iu"):
+        raise BadDataError(
+            f"{file}: fault_intervals is {intervals.dtype} {intervals.shape}; expected whole numbers, faults × 2"
+        )
+    named = np.atleast_1d(arrays.get("fault_dimensions", np.empty(0, dtype=np.str_))).tolist()
     if len(named) != len(intervals):
         raise BadDataError(f"{file}: fault_dimensions has {len(named)} entries and fault_intervals {len(intervals)}")
     culprits = tuple(_dimensions(file, str(numbers), test.shape[1]) for numbers in named)
-    return _Machine(train, test, arrays["label"] != 0, intervals, culprits)
+    return _Machine(train, test, arrays["label"] != 0, intervals.reshape(-1, 2).astype(np.intp), culprits)
 
 
 def _arrays(file: Path) -> dict[str, npt.NDArray[np.generic]]:

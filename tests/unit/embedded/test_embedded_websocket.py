@@ -243,10 +243,10 @@ def test_a_dead_socket_stays_open_and_says_nothing(studio: StudioServer, rpc: Ca
     assert system.result("info")
     for _ in range(2):
         llm.socket.send(json.dumps({"type": "rpcCall", "endpoint": "listLoaded", "callId": 1}))
+    wait_until(lambda: studio.faults.pending == 0, "the first frame was taken")
     llm.socket.settimeout(0.05)
     with pytest.raises(websocket.WebSocketTimeoutException):
         llm.socket.recv()
-    assert studio.faults.pending == 0
     assert rpc(studio, "llm").result("listLoaded")
 
 

@@ -150,7 +150,7 @@ def test_a_server_that_keeps_failing_ends_the_measurement():
 def test_a_call_has_a_deadline_of_its_own():
     with studio() as server:
         server.faults.inject(Fault("hang", after_pieces=1), times=1)
-        run = run_with(server.url, CASE, ASK_ALWAYS, deadline_seconds=0.3)
+        run = run_with(server.url, CASE, ASK_ALWAYS, deadline_seconds=1.5)
     outcomes = [verdict.outcome for verdict in run.verdicts]
     assert outcomes[0] == "timeout"
     assert set(outcomes[1:]) == {"ok"}

@@ -229,6 +229,7 @@ def test_a_title_becomes_a_name_with_its_unit(column, name, unit):
         ({"03": "x"}, r"faults\.json: expected a fault with the texts"),
         ([fault_of("soon", CART, "a")], r"faults\.json: the times of .* cannot be read"),
         ([fault_of("03:00:00", CART, "a", "soon")], r"faults\.json: the times of .* cannot be read"),
+        ([fault_of("03:00:00", CART, "a", [1])], r"faults\.json: the times of .* cannot be read"),
     ],
 )
 def test_a_mistake_in_the_faults_is_named(tmp_path, faults, message):
