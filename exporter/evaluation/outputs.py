@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,3 +46,9 @@ def check_writable(option: str, path: Path) -> None:
         raise ConfigError(f"{option} {path}: is a folder; name a file in it")
     if not path.parent.is_dir():
         raise ConfigError(f"{option} {path}: there is no folder {path.parent}; make it first")
+    if path.exists():
+        return
+    try:
+        tempfile.TemporaryFile(dir=path.parent).close()
+    except OSError as error:
+        raise ConfigError(f"{option} {path}: no file can be made in {path.parent}: {error.strerror or error}") from error

@@ -124,6 +124,7 @@ def test_thresholds_from_other_data_are_not(data, tmp_path, capsys):
         (QUICK, Outputs(json="missing/out.json"), "--json missing/out.json: there is no folder missing"),
         (QUICK, Outputs(report=Path("missing/out.html")), "--report missing/out.html: there is no folder missing"),
         (QUICK, Outputs(json="/"), "--json /: is a folder"),
+        (QUICK, Outputs(json="/proc/out.json"), "--json /proc/out.json: no file can be made in /proc: "),
         (replace(QUICK, model="nonne"), Outputs(), "--model nonne: no such model, did you mean none?"),
         (replace(QUICK, record=Path("missing/calls")), Outputs(), "--record missing/calls: there is no folder missing"),
     ],
