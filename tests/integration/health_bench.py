@@ -127,7 +127,7 @@ class HealthBench:
 
 def bench_of(clock: Clock | None = None, /, *, rpc: str = "off", **urls: str) -> HealthBench:
     """A bench of servers with these names and addresses that probe as soon as they are told to."""
-    make = partial(Server, poll_interval="10s", deadline="2s", rpc=rpc, probe={"interval": "1s", "keep_loaded": True})
+    make = partial(Server, poll_interval="10s", deadline="5s", rpc=rpc, probe={"interval": "1s", "keep_loaded": True})
     return HealthBench([make(name=name, url=url) for name, url in urls.items()], clock)
 
 
@@ -169,7 +169,7 @@ def post(studio: StudioServer, path: str, body: Any) -> Any:
     """A request as some other client makes it."""
     headers = {"Content-Type": "application/json"}
     request = urllib.request.Request(studio.url + path, json.dumps(body).encode(), headers)
-    with urllib.request.urlopen(request, timeout=10) as answer:
+    with urllib.request.urlopen(request, timeout=60) as answer:
         return json.loads(answer.read())
 
 

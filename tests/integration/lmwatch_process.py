@@ -131,4 +131,4 @@ class Restartable:
         process, self._process = self._process, None
         assert process is not None
         how(process)
-        process.wait(15)
+        process.wait(60)

@@ -62,7 +62,7 @@ class Nursery:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._process.communicate(timeout=15)
+        self._process.communicate(timeout=60)
 
     def spawn(self, arguments: list[str], log: Path) -> Forked:
         """Run `lmwatch` with these arguments; its output is added to a file."""

@@ -30,12 +30,12 @@ class Books:
         return proxy
 
     def settled(self, count):
-        eventually(lambda: len(self.predictions) + len(self.failures) >= count, seconds=10, what="all was counted")
+        eventually(lambda: len(self.predictions) + len(self.failures) >= count, what="all was counted")
 
 
 def ask(address, method, path, body=None):
     host, _, port = address.rpartition(":")
-    connection = http.client.HTTPConnection(host, int(port), timeout=10)
+    connection = http.client.HTTPConnection(host, int(port), timeout=60)
     try:
         connection.request(
             method, path, None if body is None else json.dumps(body), {"Content-Type": "application/json"}

@@ -42,8 +42,11 @@ def unpacked(name: str, folder: Path) -> tuple[str, Path]:
     return str(copy), root
 
 
-def eventually(probe: Callable[[], T], *, seconds: float = 30.0, what: str) -> T:
-    """The first true value that `probe` gives; fails with its last value when none comes in time."""
+def eventually(probe: Callable[[], T], *, seconds: float = 60.0, what: str) -> T:
+    """The first true value that `probe` gives; fails with its last value when none comes in time.
+
+    The time is for the busiest of machines: it passes only where a test fails.
+    """
     deadline = time.monotonic() + seconds
     while True:
         value = probe()
@@ -64,7 +67,7 @@ def fetch(url: str, *, data: bytes | None = None, headers: dict[str, str] | None
     """Status and text of an answer; an HTTP error is an answer too."""
     request = urllib.request.Request(url, data=data, headers=headers or {})
     try:
-        with urllib.request.urlopen(request, timeout=30) as response:
+        with urllib.request.urlopen(request, timeout=60) as response:
             return response.status, response.read().decode()
     except urllib.error.HTTPError as error:
         with error:

@@ -16,7 +16,7 @@ from scripted_answers import anomalous
 from exporter.embedded.scripted import ScriptedEngine
 from exporter.embedded.studio import StudioServer
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.integration
 
 SERIES, ODD, LIFT = 6, 3, 400.0
 CONFIG = """

@@ -88,7 +88,7 @@ class Sender(threading.Thread):
         self.join()
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_50_kills_lose_nothing_that_was_acknowledged_and_renew_no_alert(tmp_path):
     """Two programs at a time, each with a journal of its own."""
     with ThreadPoolExecutor(LANES) as lanes:

@@ -26,7 +26,7 @@ from exporter.embedded.studio import StudioServer
 from exporter.embedded.studio_faults import Fault
 from exporter.embedded.studio_http import Call, Listener
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.integration
 
 NOTIFICATION = ROOT / "tests/golden/alerting/firing-0.25.json"
 LMWATCH = """

@@ -113,7 +113,7 @@ def test_a_server_that_dies_in_the_middle_of_an_answer_and_comes_back(make_studi
 
     def pause(_):
         begun.set()
-        go_on.wait(10)
+        go_on.wait(60)
 
     studio = make_studio(engine(pause=pause))
     bench = make_bench(desk=studio.url)
@@ -121,10 +121,10 @@ def test_a_server_that_dies_in_the_middle_of_an_answer_and_comes_back(make_studi
     outcomes = []
     probing = threading.Thread(target=lambda: outcomes.append(bench.probe()))
     probing.start()
-    assert begun.wait(10)
+    assert begun.wait(60)
     studio.stop()
     go_on.set()
-    probing.join(10)
+    probing.join(60)
     assert outcomes == ["failed"]
     assert [failure.reason for failure in bench.failures] in (["stream_cut"], ["unreachable"])
     clock.advance(10)

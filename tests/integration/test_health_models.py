@@ -127,7 +127,7 @@ def test_a_model_that_somebody_else_uses_is_not_probed(make_studio, make_bench):
 
     def pause(_):
         begun.set()
-        assert go_on.wait(10)
+        assert go_on.wait(60)
 
     studio = make_studio(engine(pause=pause))
     bench = make_bench(desk=studio.url, rpc="on")
@@ -137,12 +137,12 @@ def test_a_model_that_somebody_else_uses_is_not_probed(make_studio, make_bench):
     client = threading.Thread(target=lambda: chat(studio, MODEL))
     client.start()
     try:
-        assert begun.wait(10)
+        assert begun.wait(60)
         assert bench.probe() in ("skipped_busy", "skipped_queue")
         shown = {state: bench.value("lmstudio_model_status", model=MODEL, status=state) for state in MODEL_STATUSES}
     finally:
         go_on.set()
-        client.join(10)
+        client.join(60)
     assert sum(shown.values()) == 1, "one status at a time"
     assert shown["processing_prompt"] or shown["generating"]
     assert bench.probe() == "probed"

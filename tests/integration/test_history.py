@@ -18,7 +18,7 @@ from real_programs import Prometheus, eventually, program
 from exporter.journal.histories import Histories
 from exporter.screening.slots import Code
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.integration
 
 DAY = 86400
 QUERYING = """

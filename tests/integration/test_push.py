@@ -9,7 +9,7 @@ import pytest
 from lmwatch_process import Lmwatch, lmwatch
 from real_programs import Alertmanager, eventually, fetch
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.integration
 
 ROUTES = "route: {receiver: none}\nreceivers: [{name: none}]\n"
 CONFIG = """

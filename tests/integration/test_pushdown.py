@@ -15,7 +15,7 @@ from lmwatch_process import lmwatch
 from real_programs import ROOT, Prometheus, eventually, fetch, free_port, program, running
 from recorded_past import HOUR, backfill, exposition, labels_of, plant, recorded
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.integration
 
 SERIES, LIFTED, DAYS = 60, 12, 5.0
 WATCH = """

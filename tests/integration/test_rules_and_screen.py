@@ -21,7 +21,7 @@ from exporter.screening.policy import policy_of
 from exporter.screening.tails import log_boundary
 from exporter.series.labels import Series
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.integration
 
 SERIES, LIFTED, DAYS = 60, 12, 5.0
 AT = 1_770_000_030.0
