@@ -14,7 +14,7 @@ test: .venv/ready .venv/tools
 	$(BIN)/pytest -n 2 --dist loadfile -m "not integration"
 	$(BIN)/pytest -n 3 --dist loadfile -m integration --durations 15
 
-check: .venv/ready lint
+check: lint
 	$(BIN)/pytest -n 2 --dist loadfile -m "not integration"
 
 bench: .venv/ready
@@ -25,7 +25,7 @@ screenshots: .venv/ready .venv/tools
 	$(BIN)/python tools/screenshots.py
 
 .PHONY: lint
-lint:
+lint: .venv/ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -37,7 +37,8 @@ lint:
 	@touch $@
 
 # Prometheus, Alertmanager, vmalert, a browser and more, where the machine has none.
-.venv/tools: tools/setup-debian
+# After the environment, which makes the folder; two at once would wait for the same lock of apt.
+.venv/tools: tools/setup-debian | .venv/ready
 	tools/setup-debian
 	@touch $@
 

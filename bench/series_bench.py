@@ -86,7 +86,7 @@ class Scrapes:
 
 
 def row(
-    name: str, value: float, unit: str, note: str, *, bar: float | None = None, ok: bool = True
+    name: str, value: float, unit: str, note: str, *, bar: float | None = None, ok: bool | None = None
 ) -> dict[str, object]:
     return {"name": name, "value": round(value, 2), "unit": unit, "bar": bar, "ok": ok, "note": note}
 

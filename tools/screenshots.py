@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import shutil
 import socket
 import subprocess
 import sys
@@ -30,7 +31,7 @@ _FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "-
 def main() -> int:
     """Run the demo, wait for an anomaly that the model has judged, and take the pictures."""
     with _demo() as url, sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=_FLAGS)
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=_FLAGS)
         verdict = _telling_verdict(url)
         print(f"found {verdict['id']}: {verdict['summary']}")
         for name, path, theme in (
@@ -56,7 +57,11 @@ def _demo() -> Iterator[str]:
         yield f"http://{address}"
     finally:
         process.terminate()
-        process.wait(30)
+        try:
+            process.wait(30)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
 
 def _telling_verdict(url: str) -> dict[str, Any]:
