@@ -51,4 +51,6 @@ def check_writable(option: str, path: Path) -> None:
     try:
         tempfile.TemporaryFile(dir=path.parent).close()
     except OSError as error:
-        raise ConfigError(f"{option} {path}: no file can be made in {path.parent}: {error.strerror or error}") from error
+        raise ConfigError(
+            f"{option} {path}: no file can be made in {path.parent}: {error.strerror or error}"
+        ) from error
