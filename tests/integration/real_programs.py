@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import random
 import shutil
 import socket
 import subprocess
@@ -15,6 +16,8 @@ from typing import Any, Self, TypeVar
 
 T = TypeVar("T")
 ROOT = Path(__file__).parents[2]
+_CHANCE = random.SystemRandom()
+"""Not the generator that is seeded alike in all processes of a test run."""
 
 
 def program(name: str) -> str:
@@ -57,10 +60,15 @@ def eventually(probe: Callable[[], T], *, seconds: float = 60.0, what: str) -> T
 
 
 def free_port() -> int:
-    """A port on which nothing listens now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port on which nothing listens now.
+
+    It lies below those that Linux gives to whoever wants any, so that no other test's connection takes it meanwhile.
+    """
+    while True:
+        port = _CHANCE.randrange(10_000, 32_000)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def fetch(url: str, *, data: bytes | None = None, headers: dict[str, str] | None = None) -> tuple[int, str]:
