@@ -26,7 +26,7 @@ def run_demo(*, seconds: float | None, model: Path | None, listen: str, seed: in
 
     Returns:
         0 when at least one planted anomaly was found by the combined score and judged by the model, and nothing
-        failed on the way; 0 as well for a demo without an end that was stopped by hand; else 1.
+        failed on the way; 0 as well for a demo that was stopped by hand; else 1.
     """
     console = Console(highlight=False, soft_wrap=True)
     clock = SystemClock()
@@ -83,7 +83,7 @@ def _introduce(console: Console, running: Stage, seconds: float | None) -> None:
     ending = f"It ends by itself after {seconds:g} s." if seconds else "Ctrl-C ends it."
     first = min((planted.starts_after_seconds for planted in running.target.planted), default=0.0)
     console.print(
-        f"\n[bold]http://{running.app.addresses[0]}[/] shows what lmwatch sees: {watched}.\n"
+        f"\n[bold]http://{escape(running.app.addresses[0])}[/] shows what lmwatch sees: {watched}.\n"
         "The model has 135 million parameters unless another was named: its answers show the road, not the destination.\n"
         f"The first anomaly is planted after {first:.0f} s; until then lmwatch learns what is usual. {ending}\n",
     )

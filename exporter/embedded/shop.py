@@ -76,10 +76,12 @@ class Shop:
         day_seconds: how long one day of the shop lasts.
 
     Raises:
-        LmwatchError: the plan names a metric that the shop does not have.
+        LmwatchError: the seed is negative, or the plan names a metric that the shop does not have.
     """
 
     def __init__(self, seed: int, plan: Plan, *, day_seconds: float = 360.0) -> None:
+        if seed < 0:
+            raise LmwatchError(f"the seed is {seed}; expected 0 or more")
         for planted in plan.planted:
             if planted.metric not in METRICS:
                 raise LmwatchError(f"cannot plant a {planted.kind} in {planted.metric}: the shop has no such metric")

@@ -10,7 +10,7 @@ from exporter.embedded.studio_disk import DownloadedModel
 from exporter.embedded.studio_errors import ApiError, bad_value, no_models_loaded
 from exporter.embedded.studio_http import Call
 from exporter.embedded.studio_models import Instance
-from exporter.embedded.studio_predict import Ask, Route, Service
+from exporter.embedded.studio_predict import Ask, Route, Service, ttl_of
 
 _DIMENSIONS = 256
 _V0_KINDS = {"llm": "llm", "vlm": "vlm", "embedding": "embeddings"}
@@ -141,7 +141,7 @@ def _embed(service: Service, call: Call, suffix: str) -> dict[str, Any]:
         raise no_models_loaded()
     if isinstance(found, DownloadedModel) and not service.store.jit:
         raise no_models_loaded()
-    instance, _ = service.ready(found, Ask(model.key, (), ttl_seconds=body.get("ttl")))
+    instance, _ = service.ready(found, Ask(model.key, (), ttl_seconds=ttl_of(body)))
     with service.store.slot(instance, service.habits.slot_wait_seconds, call.wait):
         data = [
             {"object": "embedding", "embedding": hashed_vector(text), "index": index}

@@ -11,7 +11,7 @@ from exporter.embedded.contract import Ending, Message
 from exporter.embedded.studio_errors import ApiError, bad_value
 from exporter.embedded.studio_http import Call
 from exporter.embedded.studio_models import Instance
-from exporter.embedded.studio_predict import Ask, Route, Service
+from exporter.embedded.studio_predict import Ask, Route, Service, ttl_of
 from exporter.embedded.studio_strikes import reported_name
 
 _STOP_REASONS = {"stop": "eosFound", "length": "maxPredictedTokensReached"}
@@ -99,7 +99,7 @@ def _parse(body: Mapping[str, Any], *, chat: bool) -> Ask:
         temperature=float(body.get("temperature", 0.7)),
         seed=body.get("seed"),
         schema=_schema(body.get("response_format")),
-        ttl_seconds=body.get("ttl"),
+        ttl_seconds=ttl_of(body),
         images=images,
     )
 

@@ -11,6 +11,7 @@ from exporter.embedded.contract import ContextOverflowError, Ending, Engine, Mes
 from exporter.embedded.studio_disk import DownloadedModel
 from exporter.embedded.studio_errors import (
     bad_image,
+    bad_value,
     context_overflow,
     engine_failed,
     model_unloaded,
@@ -184,6 +185,18 @@ class Service:
 
 Route = Callable[[Service, Call], None]
 """Answers one call."""
+
+
+def ttl_of(body: Mapping[str, Any]) -> float | None:
+    """The seconds that a request wants its model to stay for, should it load it.
+
+    Raises:
+        ApiError: it is no number.
+    """
+    ttl = body.get("ttl")
+    if ttl is None or (isinstance(ttl, int | float) and not isinstance(ttl, bool)):
+        return ttl
+    raise bad_value("ttl", "'ttl' field must be a number")
 
 
 def _is_image(address: str) -> bool:

@@ -24,7 +24,7 @@ class DemoTarget:
         day_seconds: how long one day of the shop lasts.
 
     Raises:
-        LmwatchError: psutil is not installed, or the plan names a metric that the shop does not have.
+        LmwatchError: psutil is not installed, the seed is negative, or the plan names a metric that the shop does not have.
     """
 
     def __init__(self, clock: Clock, seed: int, plan: Plan, *, port: int = 0, day_seconds: float = 360.0) -> None:

@@ -58,6 +58,19 @@ def test_a_request_may_choose_the_time_to_live_of_what_it_loads(make_studio: Mak
     assert loaded_of(client) == {}
 
 
+@pytest.mark.parametrize(
+    ("path", "body"), [(CHAT, chat(model="alpha")), ("/v1/embeddings", {"model": NOMIC, "input": "a"})]
+)
+@pytest.mark.parametrize("ttl", ["60", [60], True])
+def test_a_time_to_live_that_is_no_number_is_refused_and_loads_nothing(
+    make_studio: MakeStudio, path: str, body: dict, ttl: object
+) -> None:
+    client = Client(make_studio(model("alpha"), *other_models()).port)
+    answered = client.post(path, body | {"ttl": ttl})
+    assert (answered.status, answered.json["error"]["param"]) == (400, "ttl")
+    assert loaded_of(client) == {}
+
+
 def test_a_model_at_work_is_not_idle(make_studio: MakeStudio, clock: ManualClock, gate: Gate) -> None:
     client = Client(make_studio(model("alpha", ScriptedEngine(lambda _: "a b c", pause=gate)), ttl_seconds=10).port)
     with client.stream(CHAT, chat(model="alpha")) as stream:

@@ -86,6 +86,11 @@ def test_starting_twice_and_a_taken_port_are_told(target: DemoTarget, clock: Man
         DemoTarget(clock, 1, CALM, port=port).start()
 
 
+def test_a_seed_that_draws_nothing_is_refused(clock: ManualClock) -> None:
+    with pytest.raises(LmwatchError, match="the seed is -1; expected 0 or more"):
+        DemoTarget(clock, -1, Plan())
+
+
 def test_a_plan_for_a_metric_that_is_not_there_is_refused(clock: ManualClock) -> None:
     with pytest.raises(LmwatchError, match="cannot plant a spike in shop_mood"):
         DemoTarget(clock, 1, Plan((Planted("spike", "shop_mood", 1, 1, ""),)))
