@@ -19,6 +19,10 @@ MODULES = tuple(
 def main() -> int:
     """Run what is named on the command line, else everything."""
     wanted = [f"bench.{name}_bench" for name in sys.argv[1:]] or list(MODULES)
+    if unknown := [name for name in sys.argv[1:] if f"bench.{name}_bench" not in MODULES]:
+        there = ", ".join(name.removeprefix("bench.").removesuffix("_bench") for name in MODULES)
+        print(f"no benchmark {', '.join(unknown)}; there are {there}", file=sys.stderr)
+        return 2
     rows = [row for name in wanted for row in importlib.import_module(name).run()]
     table = Table(title="lmwatch benchmarks")
     for heading in ("what", "figure", "bar", "", "note"):

@@ -198,7 +198,8 @@ def _import_xllamacpp() -> Any:
 
 
 def _pieces(chunks: Generator[dict[str, Any], None, None]) -> Generator[Piece, None, None]:
-    """Translate the chunks of llama.cpp's server."""
+    """Translate the chunks of llama.cpp's server; what ends without its figures is no whole answer."""
+    complete = False
     finish_reason: Literal["stop", "length"] = "stop"
     reasoning_tokens = 0
     try:
@@ -216,7 +217,10 @@ def _pieces(chunks: Generator[dict[str, Any], None, None]) -> Generator[Piece, N
                 if choice.get("finish_reason"):
                     finish_reason = "length" if choice["finish_reason"] == "length" else "stop"
             if chunk.get("usage"):
+                complete = True
                 yield Piece(ending=_ending(chunk, finish_reason, reasoning_tokens))
+        if not complete:
+            raise TransientError("llama.cpp: the answer broke off")
     finally:
         chunks.close()
 

@@ -36,7 +36,7 @@ def data(tmp_path):
 
 def run(*arguments) -> subprocess.CompletedProcess:
     typed = [LMWATCH, "eval", *map(str, arguments)]
-    return subprocess.run(typed, capture_output=True, text=True, check=False, timeout=110)
+    return subprocess.run(typed, capture_output=True, text=True, check=False, timeout=280)
 
 
 def measured(*arguments) -> dict:

@@ -46,7 +46,7 @@ def on_a_terminal(arguments, columns, **variables):
         while chunk := os.read(master, 65536):
             read += chunk
     os.close(master)
-    assert process.wait(60) == 0
+    assert process.wait(120) == 0
     return read.decode()
 
 
@@ -58,7 +58,7 @@ def test_colours_and_progress_are_on_a_terminal_only_and_a_pipe_has_all_columns(
     assert "no room for ALARM, THRESHOLD" in shown
     assert not any(colour in on_a_terminal(arguments, 60, NO_COLOR="1") for colour in RED_OR_GREEN)
 
-    piped = subprocess.run([LMWATCH, *map(str, arguments)], capture_output=True, text=True, check=True, timeout=60)
+    piped = subprocess.run([LMWATCH, *map(str, arguments)], capture_output=True, text=True, check=True, timeout=120)
     assert "\x1b" not in piped.stdout + piped.stderr
     lines = piped.stdout.splitlines()
     assert lines == [line.rstrip() for line in lines]

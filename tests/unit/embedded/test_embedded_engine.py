@@ -11,7 +11,7 @@ import pytest
 from embedded_support import Client, chat
 
 from exporter.embedded.contract import ContextOverflowError, Ending
-from exporter.embedded.engine import LlamaEngine, find_demo_model
+from exporter.embedded.engine import LlamaEngine, _pieces, find_demo_model
 from exporter.embedded.studio import StudioServer
 from exporter.embedded.studio_disk import DownloadedModel
 from exporter.errors import BadDataError, LmwatchError, RefusedError, TransientError
@@ -153,3 +153,10 @@ def test_without_the_extra_it_says_what_to_install(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(builtins, "__import__", without)
     with pytest.raises(LmwatchError, match="extra `embedded`"):
         LlamaEngine(find_demo_model())
+
+
+def test_an_answer_that_ends_without_its_figures_broke_off() -> None:
+    pieces = _pieces(chunk for chunk in [{"choices": [{"delta": {"content": "All is"}}]}])
+    assert next(pieces).text == "All is"
+    with pytest.raises(TransientError, match="the answer broke off"):
+        next(pieces)
