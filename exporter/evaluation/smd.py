@@ -5,6 +5,7 @@ Su et al., "Robust Anomaly Detection for Multivariate Time Series through Stocha
 
 import zipfile
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -96,6 +97,15 @@ def _read_machine(file: Path) -> _Machine:
         )
     if arrays["label"].shape != (len(test),):
         raise BadDataError(f"{file}: label has shape {arrays['label'].shape}; expected one entry a row of test")
+    if arrays["label"].dtype.kind not in "biuf":
+        raise BadDataError(f"{file}: label is {arrays['label'].dtype}; expected 0 and 1, or false and true")
+    return _Machine(train, test, arrays["label"] != 0, *_faults_of(file, arrays, dimensions=test.shape[1]))
+
+
+def _faults_of(
+    file: Path, arrays: Mapping[str, npt.NDArray[np.generic]], *, dimensions: int
+) -> tuple[IntArray, tuple[tuple[int, ...], ...]]:
+    """Intervals, and the culprits in each; none where the file does not say."""
     intervals = arrays.get("fault_intervals", np.empty((0, 2), dtype=np.intp))
     if intervals.size and (intervals.shape[1:] != (2,) or intervals.dtype.kind not in "iu"):
         raise BadDataError(
@@ -104,8 +114,8 @@ def _read_machine(file: Path) -> _Machine:
     named = np.atleast_1d(arrays.get("fault_dimensions", np.empty(0, dtype=np.str_))).tolist()
     if len(named) != len(intervals):
         raise BadDataError(f"{file}: fault_dimensions has {len(named)} entries and fault_intervals {len(intervals)}")
-    culprits = tuple(_dimensions(file, str(numbers), test.shape[1]) for numbers in named)
-    return _Machine(train, test, arrays["label"] != 0, intervals.reshape(-1, 2).astype(np.intp), culprits)
+    culprits = tuple(_dimensions(file, str(numbers), dimensions) for numbers in named)
+    return intervals.reshape(-1, 2).astype(np.intp), culprits
 
 
 def _arrays(file: Path) -> dict[str, npt.NDArray[np.generic]]:

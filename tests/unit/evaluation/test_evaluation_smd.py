@@ -67,6 +67,7 @@ def test_machines_come_in_the_order_of_their_names(tmp_path):
         ({"test": np.zeros((8, 3), dtype=np.bool_)}, "test is bool"),
         ({"train": np.zeros((4, 2))}, "train has 2 columns and test 3"),
         ({"label": np.zeros(7)}, r"label has shape \(7,\); expected one entry a row of test"),
+        ({"label": np.array(list("00110000"))}, "label is <U1; expected 0 and 1, or false and true"),
         ({"fault_intervals": np.arange(3)}, r"fault_intervals is int64 \(3,\); expected whole numbers, faults × 2"),
         ({"fault_intervals": np.zeros((3, 2))}, r"fault_intervals is float64 \(3, 2\); expected whole numbers"),
         ({"fault_dimensions": np.array("1")}, "fault_dimensions has 1 entries and fault_intervals 3"),
