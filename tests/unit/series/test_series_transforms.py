@@ -238,6 +238,20 @@ def test_histograms_with_different_buckets_stand_side_by_side(bench):
     check(frame_of(window, pick("x", "p50")), {'x_p50{i="1"}': [1], 'x_p50{i="2"}': [2]})
 
 
+@pytest.mark.parametrize(
+    "later", [("1", "4", "+Inf"), ("1.0", "2.0", "+Inf"), ("1", "+Inf"), ("0.5", "1", "2", "+Inf")]
+)
+def test_quantiles_go_on_when_a_histogram_changes_its_buckets(bench, later):
+    """The buckets that are gone stay in the window for its whole horizon, without values."""
+    window = bench.window(interval=10.0, horizon=100.0)
+    for at in range(8):
+        bounds, count = (("1", "2", "+Inf"), 10 * at) if at < 4 else (later, 10 * (at - 4))
+        rows = [f'x_bucket{{le="{bound}"}} {0 if bound == "0.5" else count}\n' for bound in bounds]
+        window.ingest(("# TYPE x histogram\n" + "".join(rows)).encode(), bench.text, 10.0 * at)
+    p50 = 0.75 if "0.5" in later else 0.5
+    check(frame_of(window, pick("x", "p50")), {"x_p50": [0.5] * 3 + [NAN] + [p50] * 3})
+
+
 def test_a_frame_of_an_empty_window_is_empty(bench):
     for picks in ([], [pick("x")]):
         frame = frame_of(bench.window(), *picks)
