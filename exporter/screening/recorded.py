@@ -9,7 +9,7 @@ from typing import Self
 
 import numpy as np
 
-from exporter.screening.baseline import Settings
+from exporter.screening.baseline import LARGEST, Settings
 from exporter.screening.beyond import leading_of, oddness_of, steps_of, still_of
 from exporter.screening.detection import direction_kind
 from exporter.screening.evidence import limits_text, numbers_in
@@ -180,7 +180,7 @@ class _Counted:
         with np.errstate(invalid="ignore", over="ignore"):
             change = closer.present - closer.median
         allowed = policy.matters(change.T, closer.median[:, None]).T
-        excess = np.where(allowed, np.abs(np.nan_to_num(closer.distance)), 0.0)
+        excess = np.where(allowed, np.minimum(np.abs(np.nan_to_num(closer.distance)), LARGEST), 0.0)
         up: BoolArray = closer.distance >= 0
         steps = steps_of(excess)
         leading, upwards, kind = leading_of(steps, up)
