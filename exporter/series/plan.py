@@ -52,7 +52,11 @@ class Planner:
         for (family, labels), group in groups.items():
             outputs.extend(group.outputs(family, labels))
         outputs.sort(key=lambda output: (output.pick, output.series.name, output.series.labels))
-        return _plan(generation, [self._in_users_unit(output) for output in outputs])
+        # A source may expose itself what is computed here, `x_mean` beside a histogram `x`: one series has one history.
+        kept: dict[tuple[str, Labels], Output] = {}
+        for output in outputs:
+            kept.setdefault((output.series.name, output.series.labels), output)
+        return _plan(generation, [self._in_users_unit(output) for output in kept.values()])
 
     def _in_users_unit(self, output: Output) -> Output:
         unit = self._picks[output.pick].unit

@@ -172,6 +172,19 @@ def test_of_two_picks_that_want_a_series_the_first_has_it(window):
     assert rows(frame)['requests_total{code="200"}'] == [130, 15, 15]
 
 
+def test_of_a_computed_series_and_an_exposed_one_of_its_name_the_first_pick_has_it_else_the_exposed_one(bench):
+    window = bench.window(interval=10.0, horizon=100.0)
+    for at in (0, 10):
+        body = f"# TYPE x summary\nx_sum {at}\nx_count {at * 2}\n# TYPE x_mean gauge\nx_mean 100\n"
+        window.ingest(body.encode(), bench.text, float(at))
+    together = frame_of(window, pick('{__name__=~"x|x_mean"}'))
+    assert len(together.series) == 1
+    check(together, {"x_mean": [100, 100]})
+    apart = frame_of(window, pick("x"), pick("x_mean"))
+    assert apart.select.tolist() == [0]
+    check(apart, {"x_mean": [0.5]})
+
+
 def test_series_are_sorted_by_pick_name_and_labels(bench):
     window = bench.window()
     window.ingest(b'b 1\na{x="2"} 1\na{x="10"} 1\nc 1\n', bench.text, 0.0)
