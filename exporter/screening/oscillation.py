@@ -8,6 +8,7 @@ from exporter.screening.baseline import Baseline
 from exporter.screening.detection import OSCILLATION, Detection
 from exporter.screening.evidence_shape import Swing, swing_text
 from exporter.screening.policy import BoolArray
+from exporter.screening.tails import GAUSSIAN_RANGE
 from exporter.series.frame import FloatArray, IntArray
 
 _SEGMENTS = 4
@@ -25,8 +26,6 @@ _SWING = 2 * float(np.sqrt(2))
 """From lowest to highest point of a sine, over the square root of its power and times the instants."""
 _SHARE_OF_LEVEL = 1e-3
 """A swing lower than this share of the usual magnitude matters to nobody, whatever went before."""
-_GAUSSIAN_RANGE = 5.1517
-"""Width of the middle 99 % of a Gaussian in standard deviations."""
 _SMALLEST = 1e-300
 
 
@@ -143,7 +142,7 @@ def _judge(baseline: Baseline, rows: IntArray, length: int) -> _Found:
     )
     # Where the scale is that much smaller nothing is a swing anyway, and squares must stay finite.
     lowest = np.minimum(_lowest(baseline, rows), 1e3 * scale)
-    floor = 2 * length * (lowest / scale / _GAUSSIAN_RANGE) ** 2
+    floor = 2 * length * (lowest / scale / GAUSSIAN_RANGE) ** 2
     odd = np.maximum(
         _log_regular(strongest / np.maximum(np.add.reduce(newest, axis=1), _SMALLEST), newest.shape[1]),
         _log_new(strongest, earlier, known.reshape(-1, _SEGMENTS)[:, :2], pace, floor),

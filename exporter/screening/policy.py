@@ -65,7 +65,8 @@ class Policy:
             `[series × k]`.
         """
         smallest = np.maximum(self.min_change_absolute[:, None], self.min_change_relative[:, None] * np.abs(usual))
-        return (change * self.direction[:, None] >= 0) & (np.abs(change) >= smallest)
+        # The sign, because an infinite change times a direction of 0 is none.
+        return (np.sign(change) * self.direction[:, None] >= 0) & (np.abs(change) >= smallest)
 
     def outside(self, values: FloatArray) -> BoolArray | None:
         """[series × instants]: which values are outside the valid range; None where no series has one.

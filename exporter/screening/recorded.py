@@ -9,9 +9,9 @@ from typing import Self
 
 import numpy as np
 
-from exporter.screening.baseline import Settings
+from exporter.screening.baseline import LARGEST, Settings
 from exporter.screening.beyond import leading_of, oddness_of, steps_of, still_of
-from exporter.screening.detection import direction_kind
+from exporter.screening.detection import KindArray, direction_kind
 from exporter.screening.evidence import limits_text, numbers_in
 from exporter.screening.evidence_long import beyond_text
 from exporter.screening.expected import HOURS, SIGMA_END
@@ -171,7 +171,7 @@ class _Counted:
     """[k]"""
     up: BoolArray
     """[k]"""
-    kind: IntArray | FloatArray
+    kind: KindArray
     deviations: FloatArray
     """[k]: of the newest value from the median, in standard deviations that the range would have."""
 
@@ -180,13 +180,13 @@ class _Counted:
         with np.errstate(invalid="ignore", over="ignore"):
             change = closer.present - closer.median
         allowed = policy.matters(change.T, closer.median[:, None]).T
-        excess = np.where(allowed, np.abs(np.nan_to_num(closer.distance)), 0.0)
+        excess = np.where(allowed, np.minimum(np.abs(np.nan_to_num(closer.distance)), LARGEST), 0.0)
         up: BoolArray = closer.distance >= 0
         steps = steps_of(excess)
         leading, upwards, kind = leading_of(steps, up)
         deviations = np.where(allowed[0], np.abs(change[0]) * 2 * SIGMA_END / closer.width, 0.0)
         still = still_of(steps, up, closer.present[1])
-        return cls(excess, steps, still, leading, upwards, kind.astype(np.intp), deviations)
+        return cls(excess, steps, still, leading, upwards, kind, deviations)
 
 
 @dataclass(frozen=True, eq=False)

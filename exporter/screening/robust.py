@@ -5,13 +5,10 @@ import numpy as np
 from exporter.screening.baseline import Baseline
 from exporter.screening.detection import Detection, direction_kind
 from exporter.screening.evidence import Deviation, robust_text
-from exporter.screening.tails import any_of, log_student, pick
+from exporter.screening.expected import SIGMA_QUARTER, SIGMA_TENTH
+from exporter.screening.tails import GAUSSIAN_RANGE, any_of, log_student, pick
 from exporter.series.frame import FloatArray
 
-_QUARTILE, _DECILE = 0.6745, 1.2816
-"""Φ⁻¹(0.75) and Φ⁻¹(0.9): where the quartile and the decile of a Gaussian lie, in standard deviations."""
-_GAUSSIAN_RANGE = 5.1517
-"""Width of the middle 99 % of a Gaussian in standard deviations: turns the floor of a range into one of a deviation."""
 _FREEDOM = 8.0
 
 
@@ -21,7 +18,7 @@ def robust(baseline: Baseline) -> Detection:
     Source: Iglewicz & Hoaglin, How to Detect and Handle Outliers (1993). Instead of one MAD each side of the median has
     its own, which is the distance of its quartile (for a symmetric history both are the MAD): latencies and rates are
     skewed. Where the decile of that side is further out than a Gaussian with that spread would have it, the decile
-    sets the spread: a heavy tail is no anomaly. The floor (`Baseline.floored`) stands in for the spread of a series
+    sets the spread: a heavy tail is no anomaly. The floor (`Baseline.unit`) stands in for the spread of a series
     that mostly stands.
 
     Unlike the rank this still sees an excursion when less than a tenth of the history belongs to another one. Values of
@@ -58,6 +55,7 @@ def robust(baseline: Baseline) -> Detection:
 def _spread(baseline: Baseline, values: FloatArray, side: int) -> FloatArray:
     """[rows × k]: robust standard deviation of one side of the median; side 0 is below, 1 above."""
     past = baseline.past
-    quartile = np.abs(past.quartiles[side] - past.median) / _QUARTILE
-    decile = np.abs(past.deciles[side] - past.median) / _DECILE
-    return baseline.unit(_GAUSSIAN_RANGE * np.maximum(quartile, decile), values) / _GAUSSIAN_RANGE
+    quartile = np.abs(past.quartiles[side] - past.median) / SIGMA_QUARTER
+    decile = np.abs(past.deciles[side] - past.median) / SIGMA_TENTH
+    # The unit is that of a range: its floor is turned into one of a deviation.
+    return baseline.unit(GAUSSIAN_RANGE * np.maximum(quartile, decile), values) / GAUSSIAN_RANGE

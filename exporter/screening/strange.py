@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from exporter.screening.baseline import STEPS_FLOOR, Baseline
-from exporter.screening.expected import SIGMA_QUARTER, SIGMA_TENTH
+from exporter.screening.expected import SIGMA_END, SIGMA_QUARTER, SIGMA_TENTH
 from exporter.screening.ordered import quantiles
 from exporter.series.frame import FloatArray
 
@@ -20,7 +20,7 @@ _DECILES = np.array([0.1, 0.9])
 _LEAST_DEVIATIONS = 3.0
 _UNSURE = 5.0
 """With n values of history, the least deviation that counts is larger by this over n."""
-_FLOOR = 1e-2 * 3 / (2 * 2.5758)
+_FLOOR = 1e-2 * 3 / (2 * SIGMA_END)
 """One standard deviation is never taken as smaller than this share of the largest magnitude: what has a range of 1 % of it."""
 
 

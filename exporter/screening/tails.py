@@ -21,6 +21,9 @@ from exporter.series.frame import FloatArray, IntArray
 IMPOSSIBLE = -1000.0
 """The logarithm that stands for a probability of zero: what cannot be in a calm series."""
 
+GAUSSIAN_RANGE = 5.1517
+"""Width of the middle 99 % of a Gaussian in standard deviations."""
+
 _DAY = 86400.0
 _LOWEST_BOUNDARY = 1e-9
 _HIGHEST_BOUNDARY = 1e-2

@@ -7,7 +7,7 @@ longer gaps nothing is said: NaN.
 
 import numpy as np
 
-from exporter.series.frame import FloatArray
+from exporter.series.frame import FloatArray, IntArray
 
 LONGEST_STEP = 2.5
 """Intervals between two values that may still be compared: one missing scrape, and half an interval of lateness."""
@@ -81,15 +81,22 @@ def means(sums: FloatArray, counts: FloatArray, times: FloatArray, longest: floa
 def bucket_increases(counts: FloatArray, times: FloatArray, longest: float) -> FloatArray:
     """What each cumulative bucket has grown by since the value before.
 
-    All buckets of a histogram restart together, so one that shrank tells it for all.
+    All buckets of a histogram restart together, so one that shrank tells it for all. A bucket that is exposed at only one
+    of the two instants has grown by nothing that is known, unless it came with a restart.
 
     Args:
-        counts: [histograms × buckets × instants].
+        counts: [histograms × buckets × instants]: the last bucket is that of +Inf; without it there is no histogram.
         times: [instants]: Unix seconds.
         longest: seconds between two values that may be compared.
+
+    Returns:
+        An array like `counts`; NaN where it is not known.
     """
-    counts = np.where(np.isnan(counts).any(axis=1, keepdims=True), np.nan, counts)
+    counts = np.where(np.isnan(counts[:, -1:]), np.nan, counts)
     before, _ = previous(counts, times, longest)
+    # All buckets are compared with the same instant: none with an older one than the last.
+    begun = np.isnan(counts[..., :-1]) & ~np.isnan(counts[:, -1:, :-1])
+    before[..., 1:][begun] = np.nan
     restarted = (counts < before).any(axis=1, keepdims=True)
     with np.errstate(invalid="ignore"):
         return np.where(restarted, counts, counts - before)
@@ -102,27 +109,33 @@ def quantiles(cumulative: FloatArray, bounds: FloatArray, share: float) -> Float
     a quantile in the last bucket is the bound before it; buckets that shrink with rising bounds are levelled up.
 
     Args:
-        cumulative: [histograms × buckets × instants]: observations up to each bound.
+        cumulative: [histograms × buckets × instants]: observations up to each bound; NaN for a bucket that is not there
+            at an instant: the others make up the histogram then.
         bounds: [histograms × buckets]: ascending; the last is +Inf.
         share: strictly between 0 and 1.
 
     Returns:
-        [histograms × instants]: NaN where nothing was observed.
+        [histograms × instants]: NaN where nothing was observed, or no bucket but the last is there.
     """
-    cumulative = np.maximum.accumulate(cumulative, axis=1)
+    there = ~np.isnan(cumulative)
+    lowest_there = there.argmax(axis=1)
+    # A bucket that is not there becomes one of no width and no observations, so that no quantile falls into it.
+    reach = np.fmax.accumulate(np.where(there, bounds[:, :, np.newaxis], np.nan), axis=1)
+    cumulative = np.where(there[:, -1:], np.fmax.accumulate(cumulative, axis=1), np.nan)
     total = cumulative[:, -1]
     rank = share * total
-    bucket = np.count_nonzero(cumulative[:, :-1] < rank[:, np.newaxis], axis=1)
-    lowest, last = bucket == 0, bucket == bounds.shape[1] - 1
-    upper = np.take_along_axis(bounds, bucket, axis=1)
-    lower = np.where(lowest, 0.0, np.take_along_axis(bounds, np.maximum(bucket - 1, 0), axis=1))
+    bucket = np.count_nonzero(~(cumulative[:, :-1] >= rank[:, np.newaxis]), axis=1)
+    lowest, last = bucket == lowest_there, bucket == bounds.shape[1] - 1
+    upper = _at_bucket(reach, bucket)
+    lower = np.where(lowest, 0.0, _at_bucket(reach, np.maximum(bucket - 1, 0)))
     reached = _at_bucket(cumulative, bucket)
     below = np.where(lowest, 0.0, _at_bucket(cumulative, np.maximum(bucket - 1, 0)))
     with np.errstate(invalid="ignore", divide="ignore"):
         inside = lower + (upper - lower) * (rank - below) / (reached - below)
-    result = np.where(last, bounds[:, -2, np.newaxis], np.where(lowest & (upper <= 0), upper, inside))
+    result = np.where(last, reach[:, -2], np.where(lowest & (upper <= 0), upper, inside))
     return np.where(total > 0, result, np.nan)
 
 
-def _at_bucket(cumulative: FloatArray, bucket: np.ndarray[tuple[int, ...], np.dtype[np.intp]]) -> FloatArray:
-    return np.take_along_axis(cumulative, bucket[:, np.newaxis], axis=1)[:, 0]
+def _at_bucket(of_buckets: FloatArray, bucket: IntArray) -> FloatArray:
+    """[histograms × instants]: of an array [histograms × buckets × instants] what it holds for one bucket each."""
+    return np.take_along_axis(of_buckets, bucket[:, np.newaxis], axis=1)[:, 0]

@@ -9,7 +9,7 @@ from exporter.series.lines import bad_line, unescape
 
 _COMMENT = re.compile(
     rb"""[ \t]*+\#[ \t]++(?P<word>HELP|TYPE|UNIT)[ \t]++
-    (?:(?P<name>[a-zA-Z_:][a-zA-Z0-9_:]*+)|"(?P<quoted>[^"\\]++(?:\\.[^"\\]*+)*+)")
+    (?:(?P<name>[a-zA-Z_:][a-zA-Z0-9_:]*+)|"(?P<quoted>(?:[^"\\]|\\.)++)")
     (?:[ \t]++(?P<text>.*))?""",
     re.VERBOSE | re.DOTALL,
 )

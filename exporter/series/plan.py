@@ -52,7 +52,11 @@ class Planner:
         for (family, labels), group in groups.items():
             outputs.extend(group.outputs(family, labels))
         outputs.sort(key=lambda output: (output.pick, output.series.name, output.series.labels))
-        return _plan(generation, [self._in_users_unit(output) for output in outputs])
+        # A source may expose itself what is computed here, `x_mean` beside a histogram `x`: one series has one history.
+        kept: dict[tuple[str, Labels], Output] = {}
+        for output in outputs:
+            kept.setdefault((output.series.name, output.series.labels), output)
+        return _plan(generation, [self._in_users_unit(output) for output in kept.values()])
 
     def _in_users_unit(self, output: Output) -> Output:
         unit = self._picks[output.pick].unit
@@ -80,11 +84,16 @@ class _Group:
 
     member: Series
     rows: dict[tuple[PartKind, float], int] = field(default_factory=dict)
-    """Raw rows by kind and bound; sum and count have the bound 0."""
+    """Raw rows by kind and bound, those of finite buckets apart; sum and count have the bound 0."""
+    finite: list[tuple[float, int]] = field(default_factory=list)
+    """Bound and raw row of buckets: a bound comes twice for a while where `le="1"` gave way to `le="1.0"`."""
     picks: dict[GroupStat, int] = field(default_factory=dict)
 
     def join(self, row: int, part: Part, uses: Uses) -> None:
-        self.rows.setdefault((part.kind, part.bound), row)
+        if part.kind == "bucket" and part.bound < math.inf:
+            self.finite.append((part.bound, row))
+        else:
+            self.rows.setdefault((part.kind, part.bound), row)
         for pick, stat in uses.together:
             self.picks.setdefault(stat, pick)
 
@@ -103,10 +112,10 @@ class _Group:
         given = self.rows.get(("quantile", SHARES[stat]))
         if given is not None:
             return Output(pick, series, "value", (given,))
-        buckets = sorted((bound, row) for (kind, bound), row in self.rows.items() if kind == "bucket")
-        if len(buckets) < 2 or buckets[-1][0] != math.inf:
+        last = self.rows.get(("bucket", math.inf))
+        if last is None or not self.finite:
             return None
-        bounds, rows = zip(*buckets, strict=True)
+        bounds, rows = zip(*sorted(self.finite), (math.inf, last), strict=True)
         return Output(pick, series, stat, rows, bounds)
 
 

@@ -14,6 +14,7 @@ _NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
 _LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 _OPERATOR = re.compile(r"=~|!~|!=|=")
 _BLANKS = re.compile(r"\s*")
+_POSIX_CLASS = re.compile(r"\[[^\]]*(\[:\^?[a-z]+:\])")
 _NOT_HERE = (
     (re.compile(r"\["), "a range like [5m] does not belong here: the watch's window decides"),
     (re.compile(r"(?i:offset)\b"), "an offset does not belong here: the newest values are watched"),
@@ -130,6 +131,10 @@ class _Parser:
                 return Matcher(label, "=", value)
 
     def _pattern(self, value: str, start: int) -> re.Pattern[str]:
+        if posix := _POSIX_CLASS.search(value):
+            # RE2 knows them; Python takes them for a set of letters and colons, which is something else.
+            self._at = start
+            self._fail(f"the class {posix[1]} is not known here: write the characters, as in [a-zA-Z]")
         try:
             # Prometheus lets the dot match newlines too.
             return re.compile(value, re.DOTALL)

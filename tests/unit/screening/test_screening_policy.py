@@ -52,6 +52,16 @@ def test_only_the_wanted_direction_counts(direction, amount, kind):
         assert result.score.max() < 0.3
 
 
+@pytest.mark.parametrize(
+    ("direction", "matter"),
+    [("both", [True, True, False]), ("above", [True, False, False]), ("below", [False, True, False])],
+)
+def test_an_infinite_change_matters_in_its_direction_and_an_unknown_one_never(direction, matter):
+    policy = policy_of([Selection(series="a", direction=direction, min_change="5%")], np.zeros(3, np.intp))
+    change = np.array([[np.inf], [-np.inf], [np.nan]])
+    assert policy.matters(change, np.ones((3, 1)))[:, 0].tolist() == matter
+
+
 @pytest.mark.parametrize(("direction", "shift"), [("above", -60), ("below", 60)])
 def test_a_level_shift_in_the_other_direction_does_not_count(direction, shift):
     values = noise(5)

@@ -104,6 +104,15 @@ def test_what_is_not_known_has_no_score_and_infinite_distances_have_the_highest(
     assert found[3] == 0.0
 
 
+@pytest.mark.parametrize("direction", ["both", "above"])
+def test_a_newest_value_that_is_infinite_counts_for_the_most(direction):
+    policy = policy_of([Selection(series="load", direction=direction)], np.zeros(1, dtype=np.intp))
+    result, _ = recorded_of((np.inf, 0.0, 0.0), 14.0, policy)
+    oddness = _MOST / _BOUNDARY
+    assert result.score[0] == pytest.approx(oddness / (1 + oddness))
+    assert "now +Inf, above the highest of the last 14 d" in result.evidence(0)[0].text
+
+
 def grouped(groups):
     return group_rows(tuple(Series("x", (("g", group), ("n", str(n)))) for n, group in enumerate(groups)), ["g"])
 

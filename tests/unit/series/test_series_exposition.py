@@ -342,6 +342,12 @@ def test_samples_find_the_family_they_belong_to(bench, family, name, expected):
     assert reader.series(0).type == expected
 
 
+def test_a_family_whose_quoted_name_begins_with_an_escape_is_described(bench):
+    reader = bench.reader()
+    reader.read(b'# TYPE "\\"x\\\\" counter\n# HELP "\\"x\\\\" Words.\n{"\\"x\\\\"} 1\n', bench.text)
+    assert reader.series(0) == Series('"x\\', (), "counter", "Words.")
+
+
 def test_rows_are_given_out_again_after_their_release(bench):
     reader = bench.reader()
     reader.read(b"a 1\nb 2\nc 3\n", bench.text)

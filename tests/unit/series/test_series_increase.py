@@ -83,10 +83,25 @@ def test_a_bucket_that_shrank_tells_the_restart_for_all_buckets():
     assert grown[0, :, 1].tolist() == [1, 9, 12]
 
 
-def test_a_histogram_with_a_bucket_missing_is_missing():
-    counts = np.array([[[1.0, NAN, 3], [1, 2, 3]]])
-    grown = bucket_increases(counts, TIMES[:3], LONGEST)
-    assert np.array_equal(grown[0], [[NAN, NAN, 2]] * 2, equal_nan=True)
+def grown_of(*buckets):
+    """By instants, what was grown in each bucket."""
+    counts = np.array([buckets], float)
+    return bucket_increases(counts, 10.0 * np.arange(counts.shape[2]), LONGEST)[0].T
+
+
+def test_a_bucket_that_is_missing_is_not_compared_across_what_the_others_are_compared_with():
+    found = grown_of([1, NAN, 3, 5], [1, 2, 3, 7])
+    assert np.array_equal(found, [[NAN, NAN], [NAN, 1], [NAN, 1], [2, 4]], equal_nan=True)
+
+
+def test_a_histogram_without_its_last_bucket_is_missing_and_bridged_as_a_whole():
+    found = grown_of([1, 2, 4], [1, NAN, 6])
+    assert np.array_equal(found, [[NAN, NAN], [NAN, NAN], [3, 5]], equal_nan=True)
+
+
+def test_a_bucket_that_came_with_a_restart_has_grown_by_what_it_shows():
+    found = grown_of([5, NAN], [NAN, 3], [9, 4])
+    assert np.array_equal(found, [[NAN, NAN, NAN], [NAN, 3, 4]], equal_nan=True)
 
 
 INF = math.inf
@@ -103,7 +118,8 @@ INF = math.inf
         ([-2, -1, INF], [4, 10, 10], 0.1, -2),  # the lowest is not positive: its bound
         ([-2, -1, INF], [4, 10, 10], 0.7, -1.5),
         ([1, INF], [0, 0], 0.5, NAN),  # nothing observed
-        ([1, INF], [NAN, 3], 0.5, NAN),
+        ([1, INF], [NAN, 3], 0.5, NAN),  # nothing is known but their number
+        ([1, INF], [3, NAN], 0.5, NAN),
         ([1, 2, INF], [6, 5, 10], 0.6, 1),  # a bucket that shrinks is levelled up
         ([0.1, INF], [0, 7], 0.5, 0.1),
     ],
@@ -114,8 +130,12 @@ def test_quantiles_as_in_histogram_quantile(bounds, buckets, share, expected):
 
 
 def slow_quantile(cumulative, bounds, share):
-    """`bucketQuantile` of Prometheus, word for word."""
+    """`bucketQuantile` of Prometheus, word for word, of the buckets that are there."""
     highest = 0.0
+    there = [(bound, count) for bound, count in zip(bounds, cumulative, strict=True) if not math.isnan(count)]
+    if len(there) < 2 or there[-1][0] != INF:
+        return NAN
+    bounds, cumulative = zip(*there, strict=True)
     levelled = [highest := max(highest, count) for count in cumulative]
     total = levelled[-1]
     if total == 0:
@@ -139,7 +159,8 @@ BOUNDS = st.lists(st.integers(-20, 20), min_size=1, max_size=5, unique=True).map
 
 @given(st.data(), BOUNDS, st.sampled_from([0.5, 0.9, 0.99]))
 def test_quantiles_equal_a_slow_twin(data, bounds, share):
-    counts = st.lists(st.integers(0, 9), min_size=len(bounds), max_size=len(bounds))
+    count = st.one_of(st.just(NAN), *[st.integers(0, 9)] * 3)
+    counts = st.lists(count, min_size=len(bounds), max_size=len(bounds))
     instants = data.draw(st.lists(counts, min_size=1, max_size=4))
     cumulative = np.array(instants, float).T[np.newaxis]
     found = quantiles(cumulative, np.array([bounds], float), share)[0]

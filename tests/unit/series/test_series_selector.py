@@ -30,6 +30,7 @@ CPU = Series("node_cpu_seconds_total", labels_of({"cpu": "0", "mode": "user", "j
         'node_cpu_seconds_total{mode="\\x75ser"}',
         'node_cpu_seconds_total{mode="\\u0075\\163er"}',
         'node_cpu_seconds_total{mode=~"(?i)USER"}',
+        'node_cpu_seconds_total{mode=~"[:users:]+"}',
     ],
 )
 def test_selects_the_series(text):
@@ -88,6 +89,8 @@ def test_a_selector_prints_as_it_was_written():
         (r'up{a="\ud800"}', 7, "no character"),
         (r'up{a="\xff"}', 7, "not UTF-8"),
         ('up{a=~"("}', 4, "no regular expression"),
+        ('up{a=~"x[[:alpha:]]+"}', 4, "the class [:alpha:] is not known here"),
+        ('up{a!~"[^_[:^digit:]]"}', 4, "the class [:^digit:] is not known here"),
         ('up{__name__="down"}', 4, "given twice"),
         ('up{"down"}', 4, "given twice"),
         ("{}", 1, "use .+"),

@@ -172,6 +172,19 @@ def test_of_two_picks_that_want_a_series_the_first_has_it(window):
     assert rows(frame)['requests_total{code="200"}'] == [130, 15, 15]
 
 
+def test_of_a_computed_series_and_an_exposed_one_of_its_name_the_first_pick_has_it_else_the_exposed_one(bench):
+    window = bench.window(interval=10.0, horizon=100.0)
+    for at in (0, 10):
+        body = f"# TYPE x summary\nx_sum {at}\nx_count {at * 2}\n# TYPE x_mean gauge\nx_mean 100\n"
+        window.ingest(body.encode(), bench.text, float(at))
+    together = frame_of(window, pick('{__name__=~"x|x_mean"}'))
+    assert len(together.series) == 1
+    check(together, {"x_mean": [100, 100]})
+    apart = frame_of(window, pick("x"), pick("x_mean"))
+    assert apart.select.tolist() == [0]
+    check(apart, {"x_mean": [0.5]})
+
+
 def test_series_are_sorted_by_pick_name_and_labels(bench):
     window = bench.window()
     window.ingest(b'b 1\na{x="2"} 1\na{x="10"} 1\nc 1\n', bench.text, 0.0)
@@ -236,6 +249,20 @@ def test_histograms_with_different_buckets_stand_side_by_side(bench):
     for at, count in ((0.0, 0), (10.0, 10)):
         window.ingest(body.format(count).encode(), bench.text, at)
     check(frame_of(window, pick("x", "p50")), {'x_p50{i="1"}': [1], 'x_p50{i="2"}': [2]})
+
+
+@pytest.mark.parametrize(
+    "later", [("1", "4", "+Inf"), ("1.0", "2.0", "+Inf"), ("1", "+Inf"), ("0.5", "1", "2", "+Inf")]
+)
+def test_quantiles_go_on_when_a_histogram_changes_its_buckets(bench, later):
+    """The buckets that are gone stay in the window for its whole horizon, without values."""
+    window = bench.window(interval=10.0, horizon=100.0)
+    for at in range(8):
+        bounds, count = (("1", "2", "+Inf"), 10 * at) if at < 4 else (later, 10 * (at - 4))
+        rows = [f'x_bucket{{le="{bound}"}} {0 if bound == "0.5" else count}\n' for bound in bounds]
+        window.ingest(("# TYPE x histogram\n" + "".join(rows)).encode(), bench.text, 10.0 * at)
+    p50 = 0.75 if "0.5" in later else 0.5
+    check(frame_of(window, pick("x", "p50")), {"x_p50": [0.5] * 3 + [NAN] + [p50] * 3})
 
 
 def test_a_frame_of_an_empty_window_is_empty(bench):
