@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import Literal, TypeVar
 
 from exporter.lmstudio.wire import ServerHealth
+from exporter.reasoning.leaning import UNHEARD, Weight
 from exporter.reasoning.verdict import Verdict
 from exporter.screening.result import THRESHOLD
 from exporter.series.frame import FloatArray
@@ -59,8 +60,7 @@ class WatchPicture:
     """The latest verdict of each group, as long as it is not stale."""
     standings: Mapping[Labels, float] = field(default_factory=dict)
     """The screen's score of each group as a whole; none where a group has none."""
-    model_weight: float = 0.0
-    """How much the model's word counts in the scores, 0..1."""
+    model_weight: Weight = UNHEARD
     prompt_tokens: int | None = None
     """What the last prompt of this watch took, by the server's own count where it gave one."""
     threshold: float = THRESHOLD

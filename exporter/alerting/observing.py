@@ -15,6 +15,7 @@ from exporter.board import ScoreTable, WatchPicture
 from exporter.config.alerting import Alerting
 from exporter.config.model import Watch
 from exporter.reasoning.combine import combine
+from exporter.reasoning.leaning import Weight
 from exporter.reasoning.verdict import Verdict
 from exporter.screening.groups import group_key
 from exporter.series.frame import FloatArray
@@ -195,11 +196,11 @@ def _groups(
             yield subject, Sighting(together, severity, "", words)
 
 
-def _group_scores(standing: FloatArray, verdicts: list[Verdict | None], weight: float) -> FloatArray:
+def _group_scores(standing: FloatArray, verdicts: list[Verdict | None], weight: Weight) -> FloatArray:
     """The screen's scores of groups, moved by the model's within the same band as those of series."""
     said = [verdict.group_score if verdict and verdict.outcome == "ok" else None for verdict in verdicts]
     llm = np.array([np.nan if one is None else one for one in said], dtype=np.float64)
-    return combine(standing, llm, np.full(len(said), weight))
+    return combine(standing, llm, weight.of(llm))
 
 
 def _severity(score: float, policy: Policy, *, sure: bool) -> Severity:

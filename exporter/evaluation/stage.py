@@ -128,9 +128,8 @@ class Stage:
         if verdict is None or verdict.group_score is None:
             return score
         confidence = max((finding.confidence for finding in verdict.findings if finding.grounded), default=0.0)
-        moved = combine(
-            np.array([score]), np.array([verdict.group_score]), np.array([confidence * picture.model_weight])
-        )
+        llm = np.array([verdict.group_score])
+        moved = combine(np.array([score]), llm, confidence * picture.model_weight.of(llm))
         return float(moved[0])
 
     def _ask(self, respondent: Respondent, request: ChatRequest) -> Prediction:

@@ -15,8 +15,9 @@ BOUNDARY = 5.1
 """The sum of strangeness at which a group is anomalous. Chosen on the Server Machine Dataset: docs/evaluation.md."""
 _HALF_LIFE = 600.0
 """Seconds in which a group's oddness halves after its series are calm: faults come in bursts."""
-_USUAL_FACTOR = 2.0
-"""A group whose hourly peaks are mostly high must exceed their median by this factor."""
+_USUAL_SHARE = 0.75
+_USUAL_FACTOR = 1.25
+"""A group whose hourly peaks are often high must exceed their 75 % quantile by this factor."""
 _HOUR = 3600.0
 _DAY_OF_PEAKS = 24
 PEAKS = 14 * 24
@@ -125,4 +126,4 @@ class Standings:
     def _boundary(self, group: _Group) -> float:
         if len(group.peaks) < _DAY_OF_PEAKS:
             return self._least
-        return max(self._least, _USUAL_FACTOR * float(np.median(group.peaks)))
+        return max(self._least, _USUAL_FACTOR * float(np.quantile(group.peaks, _USUAL_SHARE)))

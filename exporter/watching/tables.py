@@ -9,6 +9,7 @@ import numpy.typing as npt
 from exporter.board import ScoreTable
 from exporter.config.model import Watch
 from exporter.reasoning.combine import combine_groups
+from exporter.reasoning.leaning import Weight
 from exporter.reasoning.verdict import Verdict
 from exporter.screening.baseline import Settings
 from exporter.screening.groups import group_rows, peer_sets
@@ -60,7 +61,7 @@ def settings_of(watch: Watch, frame: Frame) -> Settings:
 
 
 def build_table(
-    result: ScreenResult, members: Members, verdicts: Mapping[Labels, Verdict], model_weight: float = 1.0
+    result: ScreenResult, members: Members, verdicts: Mapping[Labels, Verdict], model_weight: Weight
 ) -> ScoreTable:
     """One target's scores, combined from its screening and the newest verdicts on its groups.
 
@@ -68,7 +69,7 @@ def build_table(
         result: the newest screening.
         members: what is known of its series.
         verdicts: the newest of each group.
-        model_weight: how much the model's word counts, 0..1 (see `reasoning.leaning`).
+        model_weight: how much the model's word counts.
     """
     llm, confidence, weight = (np.full(len(members.series), np.nan) for _ in range(3))
     kind = result.kind.copy()
@@ -79,10 +80,10 @@ def build_table(
             if row is None or np.isnan(result.score[row]):
                 continue
             llm[row], confidence[row] = finding.llm_score, finding.confidence
-            weight[row] = finding.confidence * model_weight if finding.grounded else 0.0
+            weight[row] = finding.confidence if finding.grounded else 0.0
             if kind[row] < 0 and finding.grounded and finding.kind is not None:
                 kind[row] = KINDS.index(finding.kind)
-    anomaly = combine_groups(result.score, llm, weight, members.grouping.group)
+    anomaly = combine_groups(result.score, llm, weight * model_weight.of(llm), members.grouping.group)
     suspicious = anomaly >= THRESHOLD
     shown = suspicious | members.policy.band
     return ScoreTable(

@@ -10,6 +10,7 @@ from exporter.alerting.observing import Observer, policy_of, speaks_for_the_pres
 from exporter.alerting.wording import Links
 from exporter.config.alerting import Alerting
 from exporter.config.model import Watch
+from exporter.reasoning.leaning import Weight
 from exporter.series.labels import Series
 
 LINKS = Links("http://lmwatch:9917")
@@ -72,7 +73,9 @@ WHOLE = subject("", instance="a:1")
 
 def group_picture(standing, *, series_score=0.3, weight=1.0, **verdicts):
     said = {KEY: verdict(**verdicts)} if verdicts else {}
-    return picture(table(A, anomaly=[series_score]), standings={KEY: standing}, verdicts=said, model_weight=weight)
+    return picture(
+        table(A, anomaly=[series_score]), standings={KEY: standing}, verdicts=said, model_weight=Weight(weight, weight)
+    )
 
 
 @pytest.mark.parametrize(
@@ -97,7 +100,7 @@ def test_a_group_alerts_by_the_screens_score_moved_by_the_model_within_its_band(
         group_picture(0.3),
         group_picture(0.2, group_score=1.0),
         group_picture(0.9, series_score=0.7),
-        picture(table(A, anomaly=[0.3]), verdicts={KEY: verdict(group_score=1.0)}, model_weight=1.0),
+        picture(table(A, anomaly=[0.3]), verdicts={KEY: verdict(group_score=1.0)}, model_weight=Weight(1.0, 1.0)),
     ],
     ids=["calm", "the model alone", "a series carries it", "no screening"],
 )

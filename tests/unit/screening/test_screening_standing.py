@@ -44,7 +44,7 @@ def test_a_group_that_is_odd_each_hour_must_exceed_its_habit():
     standings = Standings(60.0, 30.0)
     hours = [judged(standings, 10.0, START + 3600 * hour) for hour in range(40)]
     assert hours[0] > 0.5
-    assert np.max(hours[26:]) == pytest.approx((10 / 20) / (1 + 10 / 20))
+    assert np.max(hours[26:]) == pytest.approx((10 / 12.5) / (1 + 10 / 12.5))
     assert judged(standings, 40.0, START + 3600 * 40) > 0.5
 
 

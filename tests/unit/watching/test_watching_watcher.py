@@ -217,7 +217,7 @@ def test_a_question_of_a_closed_watch_is_neither_put_to_a_model_nor_counted():
     world, asked = World(), []
     world.tick(frame({"x": spiking()}))
     world.watcher.close()
-    expire = world.pool.expiries[0]
+    ((_, expire),) = world.pool.jobs
     world.pool.run(asked.append)
     expire()
     assert (asked, world.outcomes) == ([], [])
