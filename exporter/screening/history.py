@@ -47,6 +47,8 @@ _MOST_SURPRISE = 60.0
 """Nats that are remembered at most: one long absence must not make a series' window blind for days."""
 _ABSENT_SECONDS = DAY
 """A series that is gone for longer is forgotten."""
+_LEAST_OF_FIRST = 0.25
+"""Share of its values that the first slot of a series needs to teach: the mean of one value is as extreme as the value."""
 _LARGEST = 1e300
 """Values from this on are infinite in effect: one of them would be all that is left of days, so they are as good as none."""
 
@@ -67,6 +69,7 @@ class History:
         self._per_day = int(per_day) if per_day.is_integer() else 0
         self.archive = Archive.empty(self._slots)
         self._series: tuple[Series, ...] = ()
+        self._joined = np.zeros(0, np.bool_)
         self._expected = Expected.empty(0)
         self._band = np.empty((2, 0))
         self._at_once = False
@@ -78,6 +81,7 @@ class History:
             return False
         self.archive = archive
         self._series = ()
+        self._joined = np.zeros(len(archive.identities), np.bool_)
         self._expected = Expected.empty(len(archive.identities))
         self._refreshed = 0
         self._at_once = True
@@ -178,6 +182,9 @@ class History:
             summary = summary_of(_finite(values))
             running = archive.running[:, :rows]
             mean = np.divide(running[SUM], running[COUNT], out=summary[MEAN].copy(), where=running[COUNT] > 0)
+            too_few = running[COUNT] < _LEAST_OF_FIRST * self._length / self._interval
+            mean[self._joined[:rows] & too_few] = np.nan
+            summary[:, np.isnan(mean)] = np.nan
             summary[MEAN] = mean
             summary[MINIMUM] = np.where(np.isnan(mean), np.nan, np.fmin(summary[MINIMUM], running[LEAST]))
             summary[MAXIMUM] = np.where(np.isnan(mean), np.nan, np.fmax(summary[MAXIMUM], running[MOST]))
@@ -201,6 +208,7 @@ class History:
         archive.unsettled[:, columns] = False
         archive.running = blank_running(len(archive.identities))
         archive.slot = number
+        self._joined = np.zeros(len(archive.identities), np.bool_)
         self._refreshed = 0
         self._find_band()
 
@@ -270,6 +278,8 @@ class History:
         ]
         rows = np.array([known.get(identity, -1) for identity in wanted], dtype=np.intp)
         whole = self._refreshed >= len(self._series) > 0
+        # Of those that were known, the ones that joined in the slot that runs; a new one joins now.
+        self._joined = np.append(self._joined, True)[rows]
         self.archive = archive.taken(wanted, rows)
         self._expected = self._expected.taken(rows)
         self._series = series

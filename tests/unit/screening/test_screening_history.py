@@ -300,6 +300,33 @@ def test_a_clock_that_is_set_back_moves_episodes_along():
     assert np.isnan(history.archive.episode[CALM_SINCE, 0])
 
 
+@pytest.mark.parametrize(("values", "teaches"), [(1, False), (14, False), (15, True), (60, True)])
+def test_the_first_hour_teaches_only_from_a_quarter_of_its_values_on(values, teaches):
+    """The mean of the one minute before the hour is no mean of an hour."""
+    series = np.concatenate([np.full(values, 900.0), np.full(62, 5.0)])
+    history, _ = fed(series, interval=60.0, times=grid(series.size, 60.0, MIDNIGHT - 60 * values))
+    for field in (MAXIMUM, MEAN):
+        first, second = kept(history, field)[-2:]
+        assert np.isnan(first) != teaches
+        assert second == pytest.approx(5.0, rel=1e-4)
+
+
+def test_a_series_that_comes_later_is_new_in_its_own_first_hour_whatever_comes_after_it():
+    values, history = noise(3, 125), History(60.0, 3 * DAY)
+    for end in range(2, 126):
+        rows = [0] if end < 58 else [0, 1] if end == 58 else [2, 1, 0]
+        series = tuple(names(3)[row] for row in rows)
+        history.advance(series, grid(end, 60.0)[-2:], values[rows, end - 2 : end])
+    learned = [(~np.isnan(kept(history, MEAN, row)[-2:])).tolist() for row in range(3)]
+    assert learned == [[False, True], [False, True], [True, True]]
+
+
+def test_a_series_that_has_few_values_in_every_hour_learns_from_its_second_on():
+    values = np.where(np.arange(300) % 60 == 50, 7.0, NAN)
+    history, _ = fed(values, interval=60.0, window=60)
+    assert np.count_nonzero(~np.isnan(kept(history, MEAN))) == 3
+
+
 def test_infinite_values_are_as_good_as_none():
     values = noise(2, 100)
     values[1, 0:6] = np.inf

@@ -14,7 +14,7 @@ YOUNG = "history: 1h of 14d; scores come from the window alone"
 def test_a_young_watch_is_ok_and_its_reason_says_how_much_history_there_is():
     world = World()
     world.clock._now = START // HOUR * HOUR + 60
-    picture = world.tick(frame({"x": calm()}, end=START // HOUR * HOUR + 60))
+    picture = world.tick(frame({"x": calm(120)}, end=START // HOUR * HOUR + 60))
     assert (picture.state, picture.reason) == ("ok", YOUNG)
 
 
