@@ -10,8 +10,6 @@ from exporter.series.frame import FloatArray
 
 _FULL_SPREAD = 0.25
 """Standard deviation of its scores from which on a model's word counts in full; scores of 0 and 1 by halves have 0.5."""
-
-
 _EVEN = 0.5
 """The mean of its scores up to which a model's yes counts in full. There is no such limit for a no: most is calm, and a
 good model says so."""

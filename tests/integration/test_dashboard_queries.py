@@ -153,7 +153,8 @@ def _live(studio: StudioServer, target: SteeredTarget, watching: Lmwatch, promet
     work()
     has("lmwatch_anomaly_score", "scores")
     has('lmstudio_model_unloads_total{model="small-1b"}', "a model that may go")
-    has('lmstudio_model_loaded{model="small-1b"} == 1', "a model that is loaded")
+    # Marks compare with three seconds earlier, so it has to have been there for as long.
+    has('sum_over_time(lmstudio_model_loaded{model="small-1b"}[6s]) >= 5', "a model that has been loaded for a while")
     studio.unload("small-1b")
     has('lmstudio_model_loaded{model="small-1b"} == 0', "a model that went")
     studio.load("small-1b")
