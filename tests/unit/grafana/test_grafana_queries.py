@@ -7,6 +7,7 @@ from typing import Any
 import promql_parser
 import pytest
 from dashboard_files import ANNOTATIONS, DASHBOARDS, QUERIES, Panel, Query, anything, filled, variables
+from promql_trees import joined_on, nodes, selectors
 
 from exporter.metrics.catalogue import CATALOGUE
 from exporter.metrics.row import Row
@@ -23,16 +24,6 @@ RATES = {"rate", "irate", "increase"}
 
 def parsed(expr: str, uid: str) -> Any:
     return promql_parser.parse(filled(expr, anything(DASHBOARDS[uid])))
-
-
-def nodes(tree: Any) -> list[Any]:
-    found: list[Any] = []
-    promql_parser.walk(tree, found.append)
-    return found
-
-
-def selectors(tree: Any) -> list[promql_parser.VectorSelector]:
-    return [node for node in nodes(tree) if isinstance(node, promql_parser.VectorSelector)]
 
 
 def matched(selector: promql_parser.VectorSelector) -> set[str]:
@@ -63,20 +54,7 @@ def mistakes(tree: Any) -> list[str]:
             f"{selector.name} has no label {name}" for name in sorted(matched(selector) - carried(row, selector.name))
         ]
     if not open_ended:
-        found += [f"no series here has the label {name}" for name in sorted(grouped(tree) - known)]
-    return found
-
-
-def grouped(tree: Any) -> set[str]:
-    """Every label that is aggregated or matched by."""
-    found: set[str] = set()
-    for node in nodes(tree):
-        if isinstance(node, promql_parser.AggregateExpr) and node.modifier is not None:
-            found |= set(node.modifier.labels)
-        if isinstance(node, promql_parser.BinaryExpr) and node.modifier is not None:
-            if node.modifier.matching is not None:
-                found |= set(node.modifier.matching.labels)
-            found |= set(node.modifier.group_labels or ())
+        found += [f"no series here has the label {name}" for name in sorted(joined_on(tree) - known)]
     return found
 
 
@@ -175,7 +153,7 @@ def test_counters_are_rates_and_nothing_else_is():
 def test_a_legend_names_labels_that_the_result_has():
     def check(query: Query) -> list[str]:
         named = set(re.findall(r"\{\{(\w+)\}\}", query.target.get("legendFormat", "")))
-        return sorted(named - grouped(parsed(query.expr, query.panel.dashboard)))
+        return sorted(named - joined_on(parsed(query.expr, query.panel.dashboard)))
 
     assert complaints(check) == {}
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import promql_parser
 import yaml
+from promql_trees import nodes
 
 ROOT = Path(__file__).parents[3]
 RULE_FILES = sorted((ROOT / "rules").glob("*.rules.yml"))
@@ -60,31 +61,10 @@ ALERT_NAMES = sorted({rule.alert for rule in ALERTS})
 RECORDED = {rule.record for rule in RULES if rule.record}
 
 
-def nodes(expression: str) -> list[Any]:
-    """Every node of a PromQL expression, the selector inside a range included."""
-    found: list[Any] = []
-    promql_parser.walk(promql_parser.parse(expression), found.append)
-    return found
-
-
-def selectors(expression: str) -> list[promql_parser.VectorSelector]:
-    """Every selector."""
-    return [node for node in nodes(expression) if isinstance(node, promql_parser.VectorSelector)]
+def parsed(expression: str) -> Any:
+    return promql_parser.parse(expression)
 
 
 def ranges(expression: str) -> list[timedelta]:
     """Every range."""
-    return [node.range for node in nodes(expression) if isinstance(node, promql_parser.MatrixSelector)]
-
-
-def joined_on(expression: str) -> set[str]:
-    """Every label that is aggregated or matched by."""
-    found: set[str] = set()
-    for node in nodes(expression):
-        if isinstance(node, promql_parser.AggregateExpr) and node.modifier is not None:
-            found |= set(node.modifier.labels)
-        if isinstance(node, promql_parser.BinaryExpr) and node.modifier is not None:
-            if node.modifier.matching is not None:
-                found |= set(node.modifier.matching.labels)
-            found |= set(node.modifier.group_labels or ())
-    return found
+    return [node.range for node in nodes(parsed(expression)) if isinstance(node, promql_parser.MatrixSelector)]

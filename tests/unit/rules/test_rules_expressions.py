@@ -6,7 +6,8 @@ from typing import Any
 
 import promql_parser
 import pytest
-from rules_files import ALERTS, RECORDED, RULE_FILES, RULES, Rule, groups, joined_on, nodes, ranges, selectors
+from promql_trees import joined_on, nodes, selectors
+from rules_files import ALERTS, RECORDED, RULE_FILES, RULES, Rule, groups, parsed, ranges
 
 from exporter.config.durations import parse_duration
 from exporter.metrics.catalogue import CATALOGUE
@@ -38,7 +39,7 @@ EXPOSED = exposed_labels()
 def mistakes(expression: str) -> list[str]:
     """What in an expression cannot match anything that is exposed or recorded."""
     found, known = [], set()
-    for selector in selectors(expression):
+    for selector in selectors(parsed(expression)):
         name = selector.name
         if name in RECORDED:
             return found
@@ -48,7 +49,7 @@ def mistakes(expression: str) -> list[str]:
         known |= EXPOSED[name]
         wrong = {matcher.name for matcher in selector.matchers.matchers} - EXPOSED[name]
         found += [f"{name} has no label {label}" for label in sorted(wrong)]
-    return found + [f"no series here has the label {label}" for label in sorted(joined_on(expression) - known)]
+    return found + [f"no series here has the label {label}" for label in sorted(joined_on(parsed(expression)) - known)]
 
 
 @pytest.mark.parametrize(
@@ -86,13 +87,19 @@ def test_ranges_are_seen():
     assert ranges("rate(a[30s]) + max_over_time(b[5m])") == [timedelta(seconds=30), timedelta(minutes=5)]
 
 
-SCORED = [rule for rule in ALERTS if selectors(rule.expr) and selectors(rule.expr)[0].name.endswith("anomaly_score")]
+SCORED = [
+    rule
+    for rule in ALERTS
+    if selectors(parsed(rule.expr)) and selectors(parsed(rule.expr))[0].name.endswith("anomaly_score")
+]
 
 
 @pytest.mark.parametrize("rule", SCORED, ids=str)
 def test_an_alert_about_scores_leaves_the_heartbeats_own_out(rule: Rule):
     """They are anomalous on purpose."""
-    matchers = [(matcher.name, matcher.op, matcher.value) for matcher in selectors(rule.expr)[0].matchers.matchers]
+    matchers = [
+        (matcher.name, matcher.op, matcher.value) for matcher in selectors(parsed(rule.expr))[0].matchers.matchers
+    ]
     assert ("watch", promql_parser.MatchOp.NotEqual, "lmwatch_heartbeat") in matchers
 
 
@@ -137,9 +144,9 @@ def interval_of(group: dict[str, Any]) -> float:
 
 def read_too_narrowly(expression: str, names: set[str], interval: float) -> bool:
     """Whether one of these names is read as an instant, or over less than two intervals."""
-    over = [node for node in nodes(expression) if isinstance(node, promql_parser.MatrixSelector)]
+    over = [node for node in nodes(parsed(expression)) if isinstance(node, promql_parser.MatrixSelector)]
     wide = Counter(node.vector_selector.name for node in over if node.range.total_seconds() >= 2 * interval)
-    read = Counter(selector.name for selector in selectors(expression))
+    read = Counter(selector.name for selector in selectors(parsed(expression)))
     return any(read[name] > wide[name] for name in names)
 
 

@@ -249,3 +249,13 @@ def test_rows_can_be_taken_put_and_left_out():
     blank.put(slice(1, 2), three.rows(slice(2, 3)))
     assert blank.count.tolist() == [0, 30, 0]
     assert blank.high[:, 1].tolist() == three.high[:, 2].tolist()
+
+
+def test_how_widely_hours_spread_is_known_by_its_median_and_its_upper_quantiles(taught):
+    values, expected, code = taught
+    hours = hours_of(values)
+    tenth, nine_tenths = np.nanquantile(hours, [0.1, 0.9], axis=1)
+    middle, quarter, upper = np.nanquantile(nine_tenths - tenth, [0.5, 0.75, 0.9])
+    assert real(code, expected.hour_range[0], scale_only=True) == pytest.approx(middle, rel=1e-3)
+    least = max((quarter - middle) / 0.6745, (upper - middle) / 1.2816)
+    assert real(code, expected.hour_range_up[0], scale_only=True) >= 0.999 * least
